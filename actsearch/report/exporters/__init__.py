@@ -1,1 +1,5 @@
+"""One format a file: ``SUFFIX``, ``export(expr, path)`` and ``load(path)``, which reads back what ``export`` wrote.
 
+``load`` returns a function of ``(x, *parameters)`` in NumPy float64, parameters in the order of ``parameters_of``;
+:func:`actsearch.report.export.export` compares it with the original. Files that start with ``_`` are not formats.
+"""
