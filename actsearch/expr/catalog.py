@@ -43,9 +43,9 @@ _ROWS = (
 )
 
 
-def names() -> list[str]:
-    """Return the names of all rows, sorted, without aliases."""
-    return sorted(row.name for row in _ROWS)
+def names(aliases: bool = False) -> list[str]:
+    """Return the names of all rows, sorted; with their aliases when asked."""
+    return sorted(_BY_NAME) if aliases else sorted(row.name for row in _ROWS)
 
 
 def get(name: str) -> Entry:
