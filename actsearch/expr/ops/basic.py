@@ -1,0 +1,155 @@
+"""The basic operations: what every language has, or can be given in one line.
+
+Measured on torch 2.13 (CPU, float64 and vectorised float32) against mpmath: each of these is within 2 ulp on 1e-30 to
+1e4, ``erfcx`` on its positive half; ``i0e`` and ``i1e`` within 8.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+from scipy import special
+
+from actsearch.expr.ops.row import Op
+from actsearch.expr.value import Value, call, select
+
+
+def _choice(y: Value, first: Value, second: Value) -> tuple[Value | float, Value | float]:
+    """Return the slopes of max and min: ``first`` and ``second`` say where each argument wins.
+
+    A tie with a constant goes to the constant, as in torch's relu, relu6 and hardtanh; a tie of two other arguments is
+    split in halves, as torch.maximum does.
+    """
+    u, v = y.args
+    if u.constant is not None or v.constant is not None:
+        return select(first, 1.0, 0.0), select(second, 1.0, 0.0)
+    return select(first, 1.0, select(second, 0.0, 0.5)), select(second, 1.0, select(first, 0.0, 0.5))
+
+
+def _sign(x: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.sign(x)
+
+
+def _erfcx(x: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.exp(x * x) * mpmath.erfc(x)
+
+
+_SQRT_PI = mpmath.mpf("1.7724538509055160272981674833411451827975494561223871")
+
+BASIC = (
+    Op("add", 2, lambda a, b: a + b, lambda y: (1.0, 1.0), np.add, "{0} + {1}", rounding=0.5),
+    Op("sub", 2, lambda a, b: a - b, lambda y: (1.0, -1.0), np.subtract, "{0} - {1}", rounding=0.5),
+    Op("mul", 2, lambda a, b: a * b, lambda y: y.args[::-1], np.multiply, "{0} * {1}", rounding=1.0),
+    Op(
+        "div",
+        2,
+        lambda a, b: a / b,
+        lambda y: (1.0 / y.args[1], -y / y.args[1]),
+        np.divide,
+        "{0} / {1}",
+        rounding=1.5,  # torch divides a Python number by a tensor as reciprocal, then product
+    ),
+    Op("neg", 1, lambda a: -a, lambda y: (-1.0,), np.negative, "-{0}", rounding=0.0),
+    Op("abs", 1, abs, lambda y: (call("sign", y.args[0]),), np.abs, "torch.abs({0})", rounding=0.0),
+    Op("sign", 1, _sign, None, np.sign, "torch.sign({0})", rounding=0.0),
+    Op("floor", 1, mpmath.floor, None, np.floor, "torch.floor({0})", rounding=0.0),
+    Op("round", 1, mpmath.nint, None, np.round, "torch.round({0})", rounding=0.0),
+    Op(
+        "maximum",
+        2,
+        max,
+        lambda y: _choice(y, y.args[0] > y.args[1], y.args[0] < y.args[1]),
+        np.maximum,
+        "torch.maximum({0}, {1})",
+        rounding=0.0,
+    ),
+    Op(
+        "minimum",
+        2,
+        min,
+        lambda y: _choice(y, y.args[0] < y.args[1], y.args[0] > y.args[1]),
+        np.minimum,
+        "torch.minimum({0}, {1})",
+        rounding=0.0,
+    ),
+    Op("lt", 2, lambda a, b: a < b, None, np.less, "{0} < {1}", rounding=0.0),
+    Op("le", 2, lambda a, b: a <= b, None, np.less_equal, "{0} <= {1}", rounding=0.0),
+    Op("eq", 2, lambda a, b: a == b, None, np.equal, "{0} == {1}", rounding=0.0),
+    Op("and", 2, lambda a, b: a and b, None, np.logical_and, "{0} & {1}", rounding=0.0),
+    Op("or", 2, lambda a, b: a or b, None, np.logical_or, "{0} | {1}", rounding=0.0),
+    Op("not", 1, lambda a: not a, None, np.logical_not, "~{0}", rounding=0.0),
+    Op(
+        "select",
+        3,
+        lambda c, a, b: a if c else b,
+        lambda y: (0.0, select(y.args[0], 1.0, 0.0), select(y.args[0], 0.0, 1.0)),
+        np.where,
+        "torch.where({0}, {1}, {2})",
+        rounding=0.0,
+    ),
+    Op("expm1", 1, mpmath.expm1, lambda y: (call("exp", y.args[0]),), np.expm1, "torch.expm1({0})"),
+    Op("log", 1, mpmath.log, lambda y: (1.0 / y.args[0],), np.log, "torch.log({0})"),
+    Op("log1p", 1, mpmath.log1p, lambda y: (1.0 / (1.0 + y.args[0]),), np.log1p, "torch.log1p({0})"),
+    Op("sqrt", 1, mpmath.sqrt, lambda y: (0.5 / y,), np.sqrt, "torch.sqrt({0})"),
+    Op("sin", 1, mpmath.sin, lambda y: (call("cos", y.args[0]),), np.sin, "torch.sin({0})"),
+    Op("cos", 1, mpmath.cos, lambda y: (-call("sin", y.args[0]),), np.cos, "torch.cos({0})"),
+    Op("tan", 1, mpmath.tan, lambda y: (1.0 + y * y,), np.tan, "torch.tan({0})"),
+    Op("sinh", 1, mpmath.sinh, lambda y: (call("cosh", y.args[0]),), np.sinh, "torch.sinh({0})"),
+    Op("cosh", 1, mpmath.cosh, lambda y: (call("sinh", y.args[0]),), np.cosh, "torch.cosh({0})"),
+    Op("tanh", 1, mpmath.tanh, lambda y: (call("sech_square", y.args[0]),), np.tanh, "torch.tanh({0})"),
+    Op(
+        "asin",
+        1,
+        mpmath.asin,
+        lambda y: (1.0 / call("sqrt", (1.0 - y.args[0]) * (1.0 + y.args[0])),),
+        np.arcsin,
+        "torch.asin({0})",
+    ),
+    Op(
+        "acos",
+        1,
+        mpmath.acos,
+        lambda y: (-1.0 / call("sqrt", (1.0 - y.args[0]) * (1.0 + y.args[0])),),
+        np.arccos,
+        "torch.acos({0})",
+    ),
+    Op("atan", 1, mpmath.atan, lambda y: (1.0 / (1.0 + y.args[0] * y.args[0]),), np.arctan, "torch.atan({0})"),
+    Op(
+        "asinh",
+        1,
+        mpmath.asinh,
+        lambda y: (call("power", 1.0 + y.args[0] * y.args[0], -0.5),),
+        np.arcsinh,
+        "torch.asinh({0})",
+    ),
+    Op(
+        "acosh",
+        1,
+        mpmath.acosh,
+        lambda y: (1.0 / call("sqrt", (y.args[0] - 1.0) * (y.args[0] + 1.0)),),
+        np.arccosh,
+        "torch.acosh({0})",
+    ),
+    Op(
+        "atanh",
+        1,
+        mpmath.atanh,
+        lambda y: (1.0 / ((1.0 - y.args[0]) * (1.0 + y.args[0])),),
+        np.arctanh,
+        "torch.atanh({0})",
+    ),
+    Op(
+        "erf",
+        1,
+        mpmath.erf,
+        lambda y: (2 / _SQRT_PI * call("exp_square", y.args[0], value=-1.0),),
+        special.erf,
+        "torch.erf({0})",
+    ),
+    Op("raw_exp", 1, mpmath.exp, None, np.exp, "torch.exp({0})"),
+    Op("raw_erfc", 1, mpmath.erfc, None, special.erfc, "torch.erfc({0})"),
+    Op("raw_erfcx", 1, _erfcx, None, special.erfcx, "torch.special.erfcx({0})"),
+    Op("raw_i0e", 1, lambda x: mpmath.besseli(0, x) * mpmath.exp(-abs(x)), None, special.i0e, "torch.special.i0e({0})"),
+    Op("raw_i1e", 1, lambda x: mpmath.besseli(1, x) * mpmath.exp(-abs(x)), None, special.i1e, "torch.special.i1e({0})"),
+    Op("raw_power", 2, lambda a, b: a**b, None, np.power, "torch.pow({0}, {1})"),
+)

@@ -1,0 +1,272 @@
+"""Textbook forms, found in SymPy's sums, products and powers, and what they are computed as.
+
+Each rule takes a sum or product apart as SymPy has it (``x/(1 + exp(-x))`` is ``Mul(x, Pow(Add(1, exp(-x)), -1))``) and
+returns pieces that :mod:`actsearch.expr.lower` turns into stable operations. ``u`` and ``w`` are any expressions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy
+from sympy import S
+
+Expr = sympy.Expr
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A factor ``name(argument)**power`` of a product; the name "plain" stands for the argument itself."""
+
+    name: str
+    argument: Expr
+    power: Expr
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term ``coefficient * name(argument)`` of a sum."""
+
+    coefficient: Expr
+    name: str
+    argument: Expr
+
+
+def same(a: Expr, b: Expr) -> bool:
+    """Whether two expressions are equal after expansion."""
+    return a == b or (a - b).expand() == 0
+
+
+def split_sum(expr: Expr) -> tuple[Expr, list[tuple[Expr, Expr]]]:
+    """Return the constant of a sum and its other terms as (number, rest)."""
+    constant, terms = S.Zero, []
+    for arg in sympy.Add.make_args(expr):
+        if arg.is_number:
+            constant += arg
+        else:
+            terms.append(split_number(arg))
+    return constant, terms
+
+
+def split_number(expr: Expr) -> tuple[Expr, Expr]:
+    """Return ``expr`` as (number, rest), irrational numbers included."""
+    number, rest = expr.as_independent(*expr.free_symbols, as_Add=False)
+    return number, rest
+
+
+def one_plus_exp(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Return ``(a, u)`` for ``a (1 + exp(u))``, of which ``a + b exp(w)`` with ``a b > 0`` is the general form."""
+    constant, terms = split_sum(expr)
+    if len(terms) == 1 and isinstance(terms[0][1], sympy.exp):
+        b, e = terms[0]
+        if (constant * b).is_positive:
+            return constant, e.args[0] if constant == b else e.args[0] + sympy.log(b / constant)
+    return _two_exponentials(terms) if constant == 0 and len(terms) == 2 else None
+
+
+def _two_exponentials(terms: list[tuple[Expr, Expr]]) -> None:
+    return None
+
+
+def exp_minus_one(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Return ``(b, u)`` for ``b (exp(u) - 1)``."""
+    constant, terms = split_sum(expr)
+    if len(terms) == 1 and isinstance(terms[0][1], sympy.exp) and terms[0][0] == -constant:
+        return terms[0][0], terms[0][1].args[0]
+    return None
+
+
+def exp_pair(expr: Expr) -> tuple[str, Expr, Expr] | None:
+    """Return ``("cosh" or "sinh", b, u)`` for ``b (exp(u) + exp(-u))`` or ``b (exp(u) - exp(-u))``."""
+    constant, terms = split_sum(expr)
+    if constant != 0 or len(terms) != 2 or not all(isinstance(rest, sympy.exp) for _, rest in terms):
+        return None
+    (b, first), (c, second) = terms
+    if not same(first.args[0], -second.args[0]) or abs(b) != abs(c):
+        return None
+    return ("cosh" if b == c else "sinh"), b, first.args[0]
+
+
+def square_plus(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Return ``(w, c)`` for ``w**2 + c`` with a number ``c > 0``."""
+    constant, terms = split_sum(expr)
+    if not constant.is_positive or len(terms) != 1:
+        return None
+    k, rest = terms[0]
+    if k.is_positive and isinstance(rest, sympy.Pow) and rest.exp == 2:
+        return sympy.sqrt(k) * rest.base, constant
+    return None
+
+
+def one_plus_abs(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Return ``(a, u)`` for ``a (1 + |u|)`` with a number ``a > 0``."""
+    constant, terms = split_sum(expr)
+    if constant.is_positive and len(terms) == 1 and isinstance(terms[0][1], sympy.Abs) and terms[0][0].is_positive:
+        return constant, terms[0][0] / constant * terms[0][1].args[0]
+    return None
+
+
+def number_times_square(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Return ``(c, w)`` for ``c w**2`` with a number ``c``."""
+    number, rest = split_number(expr)
+    return (number, rest.base) if isinstance(rest, sympy.Pow) and rest.exp == 2 else None
+
+
+# --- products -------------------------------------------------------------------------------------------------------
+
+
+def factors(expr: Expr) -> tuple[Expr, list[Factor]]:
+    """Return a product as a number and its factors, textbook forms named, those that cancel combined."""
+    number, found = S.One, []
+    for arg in sympy.Mul.make_args(expr):
+        base, power = (arg.base, arg.exp) if isinstance(arg, sympy.Pow) else (arg, S.One)
+        if arg.is_number:
+            number *= arg
+            continue
+        scale, factor = _name(base, power)
+        number *= scale
+        found.append(factor)
+    return _combine(number, found)
+
+
+def _name(base: Expr, power: Expr) -> tuple[Expr, Factor]:
+    """Return the number and the named factor that ``base**power`` is."""
+    if isinstance(base, sympy.Add):
+        if power.is_number and (form := one_plus_exp(base)) and form[0].is_positive:
+            return form[0] ** power, Factor("sigmoid", -form[1], -power)
+        if power.is_integer and (form := exp_minus_one(base)):
+            return form[0] ** power, Factor("expm1", form[1], power)
+        if power.is_integer and (pair := exp_pair(base)):
+            return (2 * pair[1]) ** power, Factor(pair[0], pair[2], power)
+        if power.is_number and (form := one_plus_abs(base)):
+            return form[0] ** power, Factor("one_plus_abs", form[1], power)
+        if power.is_number and (form := square_plus(base)):
+            return S.One, Factor(f"square_plus {form[1]}", form[0], power)
+    name = base.func.__name__ if len(base.args) == 1 else ""
+    if name in ("exp", "expm1", "sin", "sinh", "cosh", "erfc", "sigmoid"):
+        return S.One, Factor(name, base.args[0], power)
+    return S.One, Factor("plain", base, power)
+
+
+def _combine(number: Expr, found: list[Factor]) -> tuple[Expr, list[Factor]]:
+    """Apply the rules for two factors until none fits."""
+    pending = True
+    while pending:
+        pending = False
+        for i, first in enumerate(found):
+            for j, second in enumerate(found):
+                result = _pair(first, second) if i != j else None
+                if result is not None:
+                    scale, replaced = result
+                    rest = [f for k, f in enumerate(found) if k not in (i, j)]
+                    number, found = number * scale, rest + [f for f in replaced if f.power != 0]
+                    pending = True
+                    break
+            if pending:
+                break
+    return number, found
+
+
+Pair = tuple[Expr, list[Factor]] | None
+
+
+def _pair(a: Factor, b: Factor) -> Pair:
+    rule = _PAIRS.get((a.name, b.name)) or _PAIRS.get((a.name, b.name.split(" ")[0]))
+    return rule(a, b) if rule else None
+
+
+def _exp_sigmoid(a: Factor, b: Factor) -> Pair:
+    """``exp(m u) sigmoid(-u)**n = sigmoid(u)**m sigmoid(-u)**(n - m)``."""
+    if not b.power.is_Integer or a.power != 1:
+        return None
+    for m in range(1, int(b.power) + 1):
+        if same(a.argument, -m * b.argument):
+            rest = Factor("sigmoid", b.argument, b.power - m)
+            return S.One, [Factor("sigmoid", -b.argument, S(m)), rest]
+    return None
+
+
+def _exp_expm1(a: Factor, b: Factor) -> Pair:
+    """``exp(u) / expm1(u) = -1 / expm1(-u)``."""
+    if b.power == -1 and a.power == 1 and same(a.argument, b.argument):
+        return S.NegativeOne, [Factor("expm1", -b.argument, S.NegativeOne)]
+    return None
+
+
+def _expm1_sigmoid(a: Factor, b: Factor) -> Pair:
+    """``expm1(u) sigmoid(-u) = tanh(u/2)``, and its powers."""
+    if a.power == b.power and same(a.argument, -b.argument):
+        return S.One, [Factor("tanh", a.argument / 2, a.power)]
+    return None
+
+
+def _over_argument(name: str) -> object:
+    def rule(a: Factor, b: Factor) -> Pair:
+        """``f(u) / u`` and its powers, ``u`` up to a number."""
+        if not (a.power.is_positive and b.power.is_negative):
+            return None
+        ratio = b.argument / a.argument
+        power = sympy.Min(a.power, -b.power)
+        if not (ratio.is_number and power.is_Integer):
+            return None
+        left = [Factor(a.name, a.argument, a.power - power), Factor("plain", b.argument, b.power + power)]
+        return ratio**-power, [Factor(name, a.argument, power), *left]
+
+    return rule
+
+
+def _bose(a: Factor, b: Factor) -> Pair:
+    """``u / expm1(u)`` and its powers, ``u`` up to a number."""
+    if not (a.power.is_negative and b.power.is_positive):
+        return None
+    ratio = b.argument / a.argument
+    power = sympy.Min(-a.power, b.power)
+    if not (ratio.is_number and power.is_Integer):
+        return None
+    left = [Factor("expm1", a.argument, a.power + power), Factor("plain", b.argument, b.power - power)]
+    return ratio**power, [Factor("bose", a.argument, power), *left]
+
+
+def _sinh_cosh(a: Factor, b: Factor) -> Pair:
+    if a.power == -b.power and a.power.is_positive and same(a.argument, b.argument):
+        return S.One, [Factor("tanh", a.argument, a.power)]
+    if a.power == -b.power and a.power.is_positive and same(a.argument, -b.argument):
+        return (-S.One) ** a.power, [Factor("tanh", b.argument, a.power)]
+    return None
+
+
+def _erfc_exp(a: Factor, b: Factor) -> Pair:
+    """``erfc(u) exp(u**2)``."""
+    if a.power == b.power == 1 and same(a.argument**2, b.argument):
+        return S.One, [Factor("erfcx", a.argument, S.One)]
+    return None
+
+
+def _softsign(a: Factor, b: Factor) -> Pair:
+    """``u / (1 + |u|)``, ``u`` up to a number."""
+    ratio = b.argument / a.argument
+    if a.power == -1 and b.power == 1 and ratio.is_number:
+        return ratio, [Factor("softsign", a.argument, S.One)]
+    return None
+
+
+def _root_slope(a: Factor, b: Factor) -> Pair:
+    """``w / sqrt(w**2 + c)``, ``w`` up to a number."""
+    ratio = a.argument / b.argument
+    if b.power == -S.Half and a.power == 1 and ratio.is_number:
+        return ratio, [Factor(b.name.replace("square_plus", "root_slope"), b.argument, S.One)]
+    return None
+
+
+_PAIRS = {
+    ("exp", "sigmoid"): _exp_sigmoid,
+    ("exp", "expm1"): _exp_expm1,
+    ("expm1", "sigmoid"): _expm1_sigmoid,
+    ("expm1", "plain"): lambda a, b: _over_argument("exprel")(a, b) or _bose(a, b),
+    ("sin", "plain"): _over_argument("sinc"),
+    ("sinh", "plain"): _over_argument("sinhc"),
+    ("sinh", "cosh"): _sinh_cosh,
+    ("erfc", "exp"): _erfc_exp,
+    ("one_plus_abs", "plain"): _softsign,
+    ("plain", "square_plus"): _root_slope,
+}
