@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from time import sleep
 from types import TracebackType
@@ -65,14 +66,20 @@ class Pool(Generic[Key]):
             down, and cannot be started again when its workers die.
         n_workers: how many calls run at once; None means the executor's own number, or the CPUs of this process;
             0 means in this process.
+        interruptible: makes the context in which the pool waits, the only place where Ctrl-C may take effect.
     """
 
     def __init__(
-        self, call: Callable[[Any], Any], executor: Executor | None = None, n_workers: int | None = None
+        self,
+        call: Callable[[Any], Any],
+        executor: Executor | None = None,
+        n_workers: int | None = None,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         if n_workers is not None and n_workers < 0:
             raise StudyError(f"n_workers is {n_workers}; it must be 0 (this process) or more")
         self._call = call
+        self._interruptible = interruptible
         self._owned = executor is None
         self.n_workers = _number_of_workers(executor, n_workers)
         self._in_process = executor is None and n_workers == 0
@@ -115,7 +122,8 @@ class Pool(Generic[Key]):
         answers: list[tuple[Key, Any]] = []
         while not answers and self.n_waiting:
             self._pump()
-            done, _ = wait(self._in_flight, return_when=FIRST_COMPLETED)
+            with self._interruptible():
+                done, _ = wait(self._in_flight, return_when=FIRST_COMPLETED)
             died: list[_Ticket[Key]] = []
             for future in done:
                 ticket = self._in_flight.pop(future)
@@ -148,6 +156,9 @@ class Pool(Generic[Key]):
             self._in_flight[self._send(ticket)] = ticket
 
     def _send(self, ticket: _Ticket[Key]) -> Future[Any]:
+        if self._in_process:
+            with self._interruptible():
+                return self._executor.submit(self._call, ticket.work)
         try:
             return self._executor.submit(self._call, ticket.work)
         except (BrokenExecutor, RuntimeError) as error:  # broken between two waits, or shut down by its owner
