@@ -1,4 +1,4 @@
-"""How large an expression may be, and which values it may contain: checks that keep hostile texts from hanging SymPy."""
+"""How large an expression may be and what it may contain: checks that keep hostile texts from hanging SymPy."""
 
 from __future__ import annotations
 

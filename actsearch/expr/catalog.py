@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import sympy
 
@@ -64,7 +64,7 @@ def get(name: str) -> Entry:
     return row
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(text: str) -> sympy.Expr:
     from actsearch.expr.text import parse  # a text may call catalog names, so text.py imports this module
 

@@ -39,15 +39,15 @@ class sigmoid(Whole):
     sign_of_values = "positive"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return 1 / (1 + exp(-t))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return sigmoid(t) * sigmoid(-t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return 1 / (1 + mpmath.exp(-t))
 
 
@@ -59,15 +59,15 @@ class softplus(Whole):
     sign_of_values = "positive"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return log(1 + exp(t))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return sigmoid(t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return max(t, mpmath.mpf(0)) + mpmath.log1p(mpmath.exp(-abs(t)))
 
 
@@ -79,16 +79,16 @@ class log_sigmoid(Whole):
     sign_of_values = "negative"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return -log(1 + exp(-t))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return sigmoid(-t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
-        return -softplus.exact(-t)
+    def _exact(t: Any) -> Any:
+        return -softplus._exact(-t)
 
 
 class silu(Whole):
@@ -101,16 +101,39 @@ class silu(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return t / (1 + exp(-t))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return sigmoid(t) * (1 + t * sigmoid(-t))
 
     @staticmethod
-    def exact(t: Any) -> Any:
-        return t * sigmoid.exact(t)
+    def _exact(t: Any) -> Any:
+        return t * sigmoid._exact(t)
+
+
+class normal_cdf(Whole):
+    """Phi(t), the standard normal distribution function, erfc(-t/sqrt(2))/2.
+
+    SymPy would turn that erfc into 1 - erfc(t/sqrt(2))/2 and lose the left tail.
+    """
+
+    latex_name = r"\Phi"
+    at_zero = S.Half
+    sign_of_values = "positive"
+
+    @staticmethod
+    def _elementary(t: Any) -> Any:
+        return erfc(-t / sqrt(2)) / 2
+
+    @staticmethod
+    def _slope(t: Any) -> Any:
+        return exp(-(t**2) / 2) / sqrt(2 * pi)
+
+    @staticmethod
+    def _exact(t: Any) -> Any:
+        return mpmath.erfc(-t / mpmath.sqrt(2)) / 2
 
 
 class gelu(Whole):
@@ -123,16 +146,16 @@ class gelu(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return t * erfc(-t / sqrt(2)) / 2
 
     @staticmethod
-    def slope(t: Any) -> Any:
-        return erfc(-t / sqrt(2)) / 2 + t * exp(-(t**2) / 2) / sqrt(2 * pi)
+    def _slope(t: Any) -> Any:
+        return normal_cdf(t) + t * exp(-(t**2) / 2) / sqrt(2 * pi)
 
     @staticmethod
-    def exact(t: Any) -> Any:
-        return t * mpmath.erfc(-t / mpmath.sqrt(2)) / 2
+    def _exact(t: Any) -> Any:
+        return t * normal_cdf._exact(t)
 
 
 class relu(Whole):
@@ -143,15 +166,15 @@ class relu(Whole):
     sign_of_values = "nonnegative"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return Max(t, 0)
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return Piecewise((1, t > 0), (0, True))
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return max(t, mpmath.mpf(0))
 
 
@@ -165,15 +188,15 @@ class elu(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return Piecewise((t, t > 0), (exp(t) - 1, True))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return Piecewise((1, t > 0), (exp(t), True))
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return t if t > 0 else mpmath.expm1(t)
 
 
@@ -187,15 +210,15 @@ class selu(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return SELU_SCALE * Piecewise((t, t > 0), (SELU_ALPHA * (exp(t) - 1), True))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return SELU_SCALE * Piecewise((1, t > 0), (SELU_ALPHA * exp(t), True))
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return SELU_SCALE * (t if t > 0 else SELU_ALPHA * mpmath.expm1(t))
 
 
@@ -206,15 +229,15 @@ class softsign(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return t / (1 + Abs(t))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return (1 + Abs(t)) ** -2
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return t / (1 + abs(t))
 
 
@@ -229,15 +252,15 @@ class hard_sigmoid(Whole):
     sign_of_values = "nonnegative"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return Min(Max(t / 6 + S.Half, 0), 1)
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return Piecewise((Rational(1, 6), (t > -3) & (t < 3)), (0, True))
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return min(max(t / 6 + 0.5, mpmath.mpf(0)), mpmath.mpf(1))
 
 
@@ -251,16 +274,16 @@ class mish(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return t * tanh(log(1 + exp(t)))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return tanh(softplus(t)) + t * sigmoid(t) / cosh(softplus(t)) ** 2
 
     @staticmethod
-    def exact(t: Any) -> Any:
-        return t * mpmath.tanh(softplus.exact(t))
+    def _exact(t: Any) -> Any:
+        return t * mpmath.tanh(softplus._exact(t))
 
 
 class bessel_i0e(Whole):
@@ -274,15 +297,15 @@ class bessel_i0e(Whole):
     sign_of_values = "positive"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return exp(-Abs(t)) * sympy.besseli(0, t)
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return bessel_i1e(t) - sympy.sign(t) * bessel_i0e(t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return mpmath.besseli(0, t) * mpmath.exp(-abs(t))
 
 
@@ -296,16 +319,16 @@ class bessel_i1e(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return exp(-Abs(t)) * sympy.besseli(1, t)
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         away_from_zero = bessel_i0e(t) - bessel_i1e(t) / t - sympy.sign(t) * bessel_i1e(t)
         return Piecewise((S.Half, Eq(t, 0)), (away_from_zero, True))
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return mpmath.besseli(1, t) * mpmath.exp(-abs(t))
 
 
@@ -316,15 +339,15 @@ class expm1(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return exp(t) - 1
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return exp(t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return mpmath.expm1(t)
 
 
@@ -335,15 +358,15 @@ class log1p(Whole):
     at_zero = S.Zero
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return log(1 + t)
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return 1 / (1 + t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         return mpmath.log1p(t)
 
     def _eval_is_extended_real(self) -> Any:
@@ -361,14 +384,14 @@ class log_cosh(Whole):
     sign_of_values = "nonnegative"
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         return log(cosh(t))
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         return tanh(t)
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         # cosh(t) = 1 + 2 sinh(t/2)**2 keeps small t exact
         return mpmath.log1p(2 * mpmath.sinh(t / 2) ** 2)

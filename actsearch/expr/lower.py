@@ -293,7 +293,7 @@ _RULES: dict[str, Rule] = {
         name: _simple(name)
         for name in (
             *("sign", "floor", "sin", "cos", "tan", "sinh", "cosh", "asin", "acos", "atan", "asinh", "acosh", "atanh"),
-            *("erf", "sigmoid", "softplus", "relu", "elu", "softsign", "expm1", "log1p", "log_cosh"),
+            *("erf", "normal_cdf", "sigmoid", "softplus", "relu", "elu", "softsign", "expm1", "log1p", "log_cosh"),
         )
     },
 }

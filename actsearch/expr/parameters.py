@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import math
 import re
@@ -51,9 +52,7 @@ class Parameter(sympy.Symbol):
     constraint: str
     granularity: str
 
-    def __new__(
-        cls, name: str, start: float = 1.0, constraint: str = "real", granularity: str = "layer"
-    ) -> Parameter:
+    def __new__(cls, name: str, start: float = 1.0, constraint: str = "real", granularity: str = "layer") -> Parameter:
         """Return the parameter; equal fields give equal parameters."""
         _check_name(name)
         _check_word(name, "constraint", constraint, CONSTRAINTS)
@@ -79,9 +78,11 @@ def parameters_of(expr: sympy.Basic) -> tuple[Parameter, ...]:
         ExprError: two different parameters share a name.
     """
     found = sorted(expr.atoms(Parameter), key=lambda parameter: parameter.name)
-    for first, second in zip(found, found[1:], strict=False):
+    for first, second in itertools.pairwise(found):
         if first.name == second.name:
-            raise ExprError(f"two different parameters are both named {first.name!r}: {_show(first)} and {_show(second)}")
+            raise ExprError(
+                f"two different parameters are both named {first.name!r}: {_show(first)} and {_show(second)}"
+            )
     return tuple(found)
 
 
@@ -92,8 +93,8 @@ def _show(parameter: Parameter) -> str:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in RESERVED:
         raise ExprError(
-            f"{name!r} cannot name a parameter: use letters, digits and underscores, at most 40, starting with a letter,"
-            f" and none of {', '.join(sorted(RESERVED))} or Python's keywords"
+            f"{name!r} cannot name a parameter: use letters, digits and underscores, at most 40, starting with a"
+            f" letter, and none of {', '.join(sorted(RESERVED))} or Python's keywords"
         )
 
 

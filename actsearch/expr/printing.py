@@ -104,7 +104,7 @@ def _product(factors: tuple[Any, ...]) -> tuple[str, int]:
     upper: list[str] = []
     lower: list[str] = []
     sign = ""
-    for factor in factors:
+    for factor in sorted(factors, key=_place_in_product):
         if factor.is_Rational:
             sign = "-" if factor.p < 0 else ""
             upper += [str(abs(factor.p))] if factor.p not in (1, -1) else []
@@ -120,6 +120,10 @@ def _product(factors: tuple[Any, ...]) -> tuple[str, int]:
     if lower:
         text += "/" + (lower[0] if len(lower) == 1 else f"({'*'.join(lower)})")
     return text, _PRODUCT
+
+
+def _place_in_product(factor: Any) -> int:
+    return 0 if factor.is_Number else 1 if isinstance(factor, Parameter) else 2
 
 
 def _power(expr: Any) -> tuple[str, int]:

@@ -37,7 +37,7 @@ def tree_of(text: str) -> ast.expr:
     """Return the syntax tree of a text, its nesting bounded; nothing in it has been judged yet.
 
     Raises:
-        ExprError: the text is empty, too long, too deep, holds a character that no formula has, or is not an expression.
+        ExprError: the text is empty, too long, too deep, has a character that no formula has, or is no expression.
     """
     if not isinstance(text, str):
         raise ExprError(f"a formula is a text, not {type(text).__name__}")

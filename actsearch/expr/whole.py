@@ -18,7 +18,7 @@ _GUARD_BITS = 20
 class Whole(sympy.Function):
     """One real function of one real argument, kept whole.
 
-    A subclass gives :meth:`elementary`, :meth:`slope` and :meth:`exact`, and may give ``at_zero`` and ``sign_of_values``.
+    A subclass gives ``_elementary``, ``_slope`` and ``_exact``; it may give ``at_zero`` and ``sign_of_values``.
     """
 
     nargs = 1
@@ -29,17 +29,17 @@ class Whole(sympy.Function):
     """What is known of all values: "positive", "negative", "nonnegative", or nothing."""
 
     @staticmethod
-    def elementary(t: Any) -> Any:
+    def _elementary(t: Any) -> Any:
         """Return the function of ``t`` in SymPy's own functions."""
         raise AssertionError("every subclass gives its own")
 
     @staticmethod
-    def slope(t: Any) -> Any:
+    def _slope(t: Any) -> Any:
         """Return the derivative at ``t``, in functions that are stable and stay whole."""
         raise AssertionError("every subclass gives its own")
 
     @staticmethod
-    def exact(t: Any) -> Any:
+    def _exact(t: Any) -> Any:
         """Return the value at an mpmath number, to the working precision in the relative sense, tails included."""
         raise AssertionError("every subclass gives its own")
 
@@ -52,30 +52,30 @@ class Whole(sympy.Function):
         """Return the derivative in the argument."""
         if argindex != 1:
             raise sympy.ArgumentIndexError(self, argindex)
-        return self.slope(self.args[0])
+        return self._slope(self.args[0])
 
     def _eval_rewrite_as_elementary(self, arg: Any, **hints: Any) -> Any:
-        return self.elementary(arg)
+        return self._elementary(arg)
 
     def _eval_rewrite_as_exp(self, arg: Any, **hints: Any) -> Any:
-        return self.elementary(arg).rewrite(sympy.exp)
+        return self._elementary(arg).rewrite(sympy.exp)
 
     def _eval_rewrite_as_Piecewise(self, arg: Any, **hints: Any) -> Any:
-        return self.elementary(arg).rewrite(sympy.Piecewise)
+        return self._elementary(arg).rewrite(sympy.Piecewise)
 
     def _eval_rewrite_as_tractable(self, arg: Any, limitvar: Any = None, **hints: Any) -> Any:
         # SymPy's limits ask for this form
-        return self.elementary(arg).rewrite("tractable", deep=True, limitvar=limitvar)
+        return self._elementary(arg).rewrite("tractable", deep=True, limitvar=limitvar)
 
     def _eval_evalf(self, prec: int) -> Any:
-        # A value at t has up to t**2 times the relative error of t (gelu's tail), hence twice the magnitude in guard bits.
+        # a value has up to t**2 times the relative error of its argument t (gelu's tail): twice t's magnitude in bits
         rough = _number(self.args[0], _GUARD_BITS)
         if rough is None:
             return None
         guard = _GUARD_BITS + 2 * max(0, int(mpmath.mag(rough)) if rough else 0)
         argument = _number(self.args[0], prec + guard)
         with mpmath.workprec(prec + guard):
-            value = self.exact(mpmath.mpf(argument))
+            value = self._exact(mpmath.mpf(argument))
         return sympy.Expr._from_mpmath(value, prec)
 
     def _eval_is_extended_real(self) -> Any:
