@@ -1,0 +1,89 @@
+"""Build the module and the data of a job."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import nn
+
+from actsearch.errors import TaskError
+from actsearch.nn.activation import Activation
+from actsearch.nn.make import make
+from actsearch.tasks import _rng
+from actsearch.tasks.seeds import Purpose, derive_seed
+
+if TYPE_CHECKING:
+    from actsearch.tasks.fit import FitJob
+
+
+def seed(job: FitJob, purpose: Purpose) -> int:
+    """Return the job's seed for one purpose."""
+    return derive_seed(job.study_seed, job.task.name, job.net, job.replicate, purpose)
+
+
+def build_module(job: FitJob) -> LightningModule:
+    """Return the net with the candidate in it, its weights drawn from the job's seed."""
+    factory = _Factory(job)
+    _rng.seed_all(seed(job, "init"))
+    settings = {"gain": _gain(job)} if job.task.takes_gain else {}
+    module = job.task.net(job.net)(activation=factory, **settings)
+    if not isinstance(module, LightningModule):
+        hint = "; it comes from 'pytorch_lightning', import lightning.pytorch instead" if _is_sibling(module) else ""
+        raise TaskError(f"{_where(job)}: the net is a {type(module).__name__}, not a LightningModule{hint}")
+    if factory.n_made == 0:
+        raise TaskError(f"{_where(job)}: the module never called its activation argument, so there is nothing to fit")
+    return module
+
+
+def build_data(job: FitJob) -> LightningDataModule:
+    """Return the job's data."""
+    data = job.task.data(seed=seed(job, "data") if job.fresh_data else None)
+    if not isinstance(data, LightningDataModule):
+        raise TaskError(f"{_where(job)}: the data are a {type(data).__name__}, not a LightningDataModule")
+    return data
+
+
+def learned(module: nn.Module) -> str | None:
+    """Return the activations with their learned values, a line each; None when nothing in them learns."""
+    activations = [part for part in module.modules() if isinstance(part, Activation)]
+    if not any(True for part in activations for _ in part.parameters()):
+        return None
+    return "\n".join(part.learned for part in activations)
+
+
+class _Factory:
+    """Makes the candidate's activation anew at each call, and counts the calls."""
+
+    def __init__(self, job: FitJob) -> None:
+        self.make: Callable[[], nn.Module] = lambda: make(
+            job.spec, normalise=job.normalise, channel_dim=job.task.channel_dim
+        )
+        self.n_made = 0
+
+    def __call__(self) -> nn.Module:
+        self.n_made += 1
+        return self.make()
+
+
+def _gain(job: FitJob) -> float:
+    """Return the scale of weights behind the activation, 1 for normalised ones and for those that have none."""
+    if job.normalise:
+        return 1.0
+    activation = make(job.spec)
+    if not isinstance(activation, Activation):
+        return 1.0
+    from actsearch.expr.moments import gain
+
+    value = gain(activation.expr)
+    return value if math.isfinite(value) and value > 0 else 1.0
+
+
+def _is_sibling(module: object) -> bool:
+    return any(base.__module__.startswith("pytorch_lightning") for base in type(module).__mro__)
+
+
+def _where(job: FitJob) -> str:
+    return f"task {job.task.name!r}, net {job.net!r}"

@@ -1,0 +1,80 @@
+"""MNIST-1D: ten classes of noisy signals of 40 points, small and yet hard enough to tell nets apart.
+
+Reference: Greydanus & Kobak 2024, "Scaling Down Deep Learning with MNIST-1D", arXiv:2011.14439.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actsearch.tasks.task import Task
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule
+    from torch import nn
+
+    from actsearch.tasks._classifier import Schedule
+    from actsearch.tasks._tensors import TensorData
+
+_N_INPUTS, _N_CLASSES = 40, 10
+_NETS = ("mlp", "deep", "residual", "conv")
+
+
+def make_task(
+    n_steps: int = 400,
+    batch_size: int = 100,
+    learning_rate: float = 2e-3,
+    schedule: Schedule = "cosine",
+) -> Task:
+    """Return the task. Nets, cheapest first:
+
+    - ``mlp``: the paper's size, 40-100-100-10;
+    - ``deep``: eight hidden layers of 64, without normalisation layers;
+    - ``residual``: six pre-norm residual blocks of 64;
+    - ``conv``: the paper's CNN of 5,210 weights.
+
+    Args:
+        n_steps: batches of a whole fit.
+        batch_size: examples a batch; the paper's is 100.
+        learning_rate: Adam's.
+        schedule: ``"constant"`` or ``"cosine"``, over ``n_steps``.
+    """
+    settings = locals().copy()
+    return Task(
+        name="mnist1d",
+        nets={name: partial(_net, name, learning_rate=learning_rate, schedule=schedule) for name in _NETS},
+        data=partial(_data, batch_size=batch_size),
+        chance=1 / _N_CLASSES,
+        n_steps=n_steps,
+        settings=settings,
+        takes_gain=True,
+    )
+
+
+def _net(
+    name: str,
+    activation: Callable[[], nn.Module],
+    gain: float = 1.0,
+    *,
+    learning_rate: float,
+    schedule: Schedule,
+) -> LightningModule:
+    from actsearch.tasks._classifier import Classifier
+    from actsearch.tasks._nets import MLP, Conv1dNet, ResidualMLP
+
+    bodies: dict[str, Callable[[], nn.Module]] = {
+        "mlp": lambda: MLP(activation, (_N_INPUTS, 100, 100, _N_CLASSES), gain),
+        "deep": lambda: MLP(activation, (_N_INPUTS, *[64] * 8, _N_CLASSES), gain),
+        "residual": lambda: ResidualMLP(activation, _N_INPUTS, _N_CLASSES, width=64, n_blocks=6, gain=gain),
+        "conv": lambda: Conv1dNet(activation, _N_CLASSES, gain=gain),
+    }
+    return Classifier(bodies[name](), learning_rate, schedule)
+
+
+def _data(seed: int | None = None, *, batch_size: int) -> TensorData:
+    from actsearch.tasks._mnist1d_data import splits
+    from actsearch.tasks._tensors import TensorData
+
+    return TensorData(partial(splits, seed), batch_size)
