@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from actsearch.tasks._tensors import TensorData
 
 _N_INPUTS, _N_CLASSES = 40, 10
-_NETS = ("mlp", "deep", "residual", "conv")
+# Where the validation accuracy of relu and silu together was best, of 1, 2, 4, 8, 16 e-3, after 400 steps (two seeds),
+# rounded down: deep nets of other activations stand less than these two do. Finals try thrice and a third of it.
+_LEARNING_RATES = {"mlp": 1e-2, "deep": 5e-3, "residual": 3e-3, "conv": 1e-2}
 
 
 def make_task(
     n_steps: int = 400,
     batch_size: int = 100,
-    learning_rate: float = 2e-3,
+    learning_rate: float | None = None,
     schedule: Schedule = "cosine",
 ) -> Task:
     """Return the task. Nets, cheapest first:
@@ -38,17 +40,17 @@ def make_task(
     Args:
         n_steps: batches of a whole fit.
         batch_size: examples a batch; the paper's is 100.
-        learning_rate: Adam's.
+        learning_rate: Adam's; None: a good one for each net.
         schedule: ``"constant"`` or ``"cosine"``, over ``n_steps``.
     """
-    settings = locals().copy()
+    rates = {net: learning_rate or rate for net, rate in _LEARNING_RATES.items()}
     return Task(
         name="mnist1d",
-        nets={name: partial(_net, name, learning_rate=learning_rate, schedule=schedule) for name in _NETS},
+        nets={net: partial(_net, net, learning_rate=rate, schedule=schedule) for net, rate in rates.items()},
         data=partial(_data, batch_size=batch_size),
         chance=1 / _N_CLASSES,
         n_steps=n_steps,
-        settings=settings,
+        settings={"n_steps": n_steps, "batch_size": batch_size, "learning_rate": rates, "schedule": schedule},
         takes_gain=True,
     )
 

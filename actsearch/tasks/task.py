@@ -83,11 +83,6 @@ class Task:
         """The task with each of its nets, cheapest first."""
         return tuple(Cell(self, net) for net in self.nets)
 
-    @property
-    def learning_rate(self) -> float | None:
-        """Base learning rate of the shipped nets; None where the module brings its own optimiser."""
-        return self.settings.get("learning_rate")
-
     def net(self, name: str) -> Callable[..., LightningModule]:
         """Return the factory of the net called ``name``.
 

@@ -23,7 +23,7 @@ _STANDARD_SEED = 0
 def make_task(
     n_steps: int = 60,
     batch_size: int = 64,
-    learning_rate: float = 1e-2,
+    learning_rate: float = 3e-2,
     schedule: Schedule = "cosine",
     width: int = 16,
     precision: Literal["32-true", "64-true"] = "32-true",
