@@ -133,7 +133,7 @@ class normal_cdf(Whole):
 
     @staticmethod
     def _exact(t: Any) -> Any:
-        return mpmath.erfc(-t / mpmath.sqrt(2)) / 2
+        return _far_left_tail(t) if t < -(2**60) else mpmath.erfc(-t / mpmath.sqrt(2)) / 2
 
 
 class gelu(Whole):
@@ -395,3 +395,14 @@ class log_cosh(Whole):
     def _exact(t: Any) -> Any:
         # cosh(t) = 1 + 2 sinh(t/2)**2 keeps small t exact
         return mpmath.log1p(2 * mpmath.sinh(t / 2) ** 2)
+
+
+def _far_left_tail(t: Any) -> Any:
+    """Return Phi(t) by its asymptotic series, where mpmath's erfc overflows."""
+    term = total = mpmath.exp(-t * t / 2) / (-t * mpmath.sqrt(2 * mpmath.pi))
+    order = 1
+    while abs(term) > abs(total) * mpmath.eps:
+        term *= -order / (t * t)
+        total += term
+        order += 2
+    return total

@@ -108,8 +108,12 @@ class _Builder:
         method = _METHODS.get(type(node))
         if method is None:
             raise self.fault(node, f"{_describe(node)} has no place in a formula")
-        value = method(self, node)
-        if self.finite and (problem := shallow_fault(value)):
+        try:
+            value = method(self, node)
+            problem = shallow_fault(value) if self.finite else ""
+        except (ArithmeticError, TypeError) as error:  # SymPy's answers to constants that it cannot compute or compare
+            raise self.fault(node, f"this cannot be computed ({error})") from error
+        if problem:
             raise self.fault(node, problem)
         return value
 
@@ -205,7 +209,10 @@ class _Builder:
             raise self.fault(node, f"unknown function {name!r}{suggest(name, self.known_functions())}")
         self.check_arity(node, 1)
         formula = catalog.get(name).text
-        return _Builder(formula, {"x": arguments[0]}, {}, self.finite).build(tree_of(formula))
+        value = _Builder(formula, {"x": arguments[0]}, {}, self.finite).build(tree_of(formula))
+        if problem := size_fault(value):  # here too: a formula that has x twice doubles with each call inside it
+            raise self.fault(node, problem)
+        return value
 
     def check_arity(self, node: ast.Call, arity: int | None) -> None:
         given = len(node.args)
