@@ -36,14 +36,17 @@ def _one(axes: Axes, cell: str, best: Record | None, members: dict[str, list[Rec
         if curve is None:
             continue
         colour, width = (REFERENCE, 1.8) if rank == 0 else (GREY, 0.8)
-        axes.plot(curve.steps, curve.metric, color=colour, linewidth=width, marker="o", markersize=2 * width)
+        axes.plot(
+            curve.steps, curve.metric, color=colour, linewidth=width, marker="o", markersize=2 * width, clip_on=False
+        )
         ends.append((curve.metric[-1], shorten(name, 14), colour))
     if best is not None and cell in best.curves:
         curve = best.curves[cell]
-        axes.plot(curve.steps, curve.metric, color=BEST, linewidth=2.4, marker="o", markersize=4.5, zorder=4)
+        axes.plot(
+            curve.steps, curve.metric, color=BEST, linewidth=2.4, marker="o", markersize=4.5, zorder=4, clip_on=False
+        )
         ends.append((curve.metric[-1], "best found", BEST))
-    axes.set_xmargin(0.0)
-    axes.autoscale_view(scaley=False)
+    axes.set_xlim(0, max((line.get_xdata()[-1] for line in axes.lines), default=1))
     label_ends(axes, [end for end in ends if np.isfinite(end[0])])
 
 

@@ -1,0 +1,116 @@
+"""One formula in one format, read back and compared with the original before it is called done."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import sympy
+
+from actsearch import plugins
+from actsearch.errors import ExportError, ReportError
+from actsearch.expr.parameters import Parameter, parameters_of
+from actsearch.expr.program import evaluate, lower
+from actsearch.expr.resolve import to_expr
+
+FORMATS = "actsearch.report.exporters"
+# Where original and read-back are compared: the middle densely, the tails to where exponentials over- and underflow.
+POINTS = np.concatenate([np.linspace(-8.0, 8.0, 33), *(sign * np.logspace(-6, 3, 10) for sign in (-1, 1))])
+TOLERANCE = 1e-9
+"""Largest difference, relative to the value where it is above 1: far above rounding, far below any other formula."""
+
+
+def export(spec: Any, format: str, path: str | Path) -> Path:
+    """Write a formula in ``format``, read it back, compare it numerically, and return the path.
+
+    Args:
+        spec: catalog name, text, SymPy expression, an ``Activation`` (with the values it learned), or a study's result
+            (its best).
+        format: an exporter's name: text, sympy, latex, json, torch.
+        path: the file to write. It appears only when the comparison held.
+
+    Raises:
+        ExportError: the format is unknown, or what was read back differs from the original.
+        ReportError: the file cannot be written.
+
+    Example:
+        >>> target = Path(tempfile.mkdtemp()) / "swish.txt"
+        >>> export("x*sigmoid(beta[1.0]*x)", "text", target).read_text()
+        'x*sigmoid(beta[1.0]*x)\\n'
+    """
+    exporter = plugins.load(FORMATS, format, ExportError)
+    expr = expression_of(spec)
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # a folder of its own, so that the file can have its final name while it is read back
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+            written = exporter.export(expr, Path(folder) / path.name)
+            verify(expr, exporter, written, format)
+            os.replace(written, path)
+    except OSError as error:
+        raise ReportError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    return path
+
+
+def suffix(format: str) -> str:
+    """Return what a file name of this format ends with.
+
+    Raises:
+        ExportError: the format is unknown.
+    """
+    return str(plugins.load(FORMATS, format, ExportError).SUFFIX)
+
+
+def verify(expr: sympy.Expr, exporter: ModuleType, path: Path, format: str) -> None:
+    """Compare what ``path`` holds with ``expr``, at the parameters' start values and at others.
+
+    Raises:
+        ExportError: a value differs, or the function is finite nowhere, so that nothing can be compared.
+    """
+    function = exporter.load(path)
+    program = lower(expr)
+    parameters = parameters_of(expr)
+    for values in ([p.start for p in parameters], [_elsewhere(p, place) for place, p in enumerate(parameters)]):
+        expected = evaluate(program, POINTS, values)
+        comparable = np.isfinite(expected)
+        if not comparable.any():
+            raise ExportError(f"{expr} is finite at none of {len(POINTS)} points, so its export cannot be compared")
+        actual = np.asarray(function(POINTS, *values), dtype=np.float64)
+        wrong = comparable & ~np.isclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE)
+        if wrong.any():
+            place = int(np.argmax(wrong))
+            raise ExportError(
+                f"the {format} export of {expr} differs from it: f({POINTS[place]:g}) is {expected[place]!r}, "
+                f"read back {actual[place]!r}"
+            )
+
+
+def _elsewhere(parameter: Parameter, place: int) -> float:
+    """Return another value that the parameter may take, different for each parameter."""
+    shift = 0.25 + 0.1 * place
+    if parameter.constraint == "unit":
+        return parameter.start + (1.0 - parameter.start) * shift / (1.0 + shift)
+    return parameter.start + shift
+
+
+def expression_of(spec: Any) -> sympy.Expr:
+    """Return the expression of anything that stands for one: text, SymPy, an ``Activation``, a study's result.
+
+    Raises:
+        ExportError: a study has no best yet, or a module learned another function in every channel.
+    """
+    if hasattr(spec, "to_expr"):
+        learned = spec.to_expr()
+        if isinstance(learned, list) and len(learned) != 1:
+            raise ExportError(f"it learned {len(learned)} functions, one for each channel; export them one by one")
+        return learned[0] if isinstance(learned, list) else learned
+    if hasattr(spec, "leaderboard") or hasattr(spec, "panel_study"):
+        if not spec.best:
+            raise ExportError("the study has no finished candidate to export")
+        return to_expr(spec.best)
+    return to_expr(spec)
