@@ -114,7 +114,7 @@ def repair(path: Path) -> int:
 
 def check_record(record: Any, path: Path, number: int) -> None:
     """Raise a StorageError unless a decoded journal line is a record that the installed Optuna knows."""
-    if not isinstance(record, dict) or not isinstance(record.get("op_code"), int):
+    if not _has_operation(record):
         raise StorageError(_damaged(path, number))
     if record["op_code"] not in _KNOWN_OPERATIONS:
         raise StorageError(
@@ -160,9 +160,13 @@ def _last_line_start(file: Any, size: int, block: int = 1 << 16) -> int:
 def _is_record(line: bytes) -> bool:
     # no beginning of a record's line is itself valid JSON, so what decodes is whole
     try:
-        return isinstance(json.loads(line), dict)
+        return _has_operation(json.loads(line))
     except ValueError:
         return False
+
+
+def _has_operation(record: Any) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("op_code"), int)
 
 
 def _could_begin_a_journal(first: bytes) -> bool:
