@@ -75,8 +75,11 @@ def differentiate(program: Program, orders: Sequence[int]) -> Program:
 
 
 def gradient(program: Program) -> Program:
-    """Return one program whose outputs are the first derivatives in x and in each parameter, sharing what they can."""
+    """Return one program of all first derivatives, sharing what they can.
+
+    The outputs are, for each output of ``program`` in turn, its derivative in x and then in each parameter.
+    """
     builder = Builder(program.parameters)
-    result = builder.embed(program)[program.outputs[0]]
+    values = builder.embed(program)
     variables = [builder.x(), *(builder.parameter(name) for name in program.parameter_names)]
-    return builder.program([slope(result, variable) for variable in variables])
+    return builder.program([slope(values[i], variable) for i in program.outputs for variable in variables])

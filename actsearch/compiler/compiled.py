@@ -1,0 +1,123 @@
+"""``compile``: from an expression to a function on tensors, differentiable any number of times."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import sympy
+import torch
+
+from actsearch.compiler import reference
+from actsearch.errors import CompileError, ExprError, suggest
+from actsearch.expr.parameters import Parameter, parameters_of
+from actsearch.expr.program import lower
+from actsearch.expr.resolve import to_expr
+
+_BACKENDS = ("auto", "reference", "c", "triton")
+
+
+class CompiledActivation:
+    """An elementwise function of tensors, called as ``f(x)`` or ``f(x, *parameters)``.
+
+    Attributes:
+        expr: The SymPy expression.
+        parameters: Its learnable parameters, in the order of arguments.
+        source: The generated source, to be read.
+        backend: What runs it.
+    """
+
+    def __init__(self, expr: sympy.Expr, backend: str = "reference") -> None:
+        self.expr = expr
+        self.backend = backend
+        self.parameters: tuple[Parameter, ...] = parameters_of(expr)
+        self._starts = tuple(float(parameter.start) for parameter in self.parameters)
+        self._run = reference.build(lower(expr))
+
+    @property
+    def source(self) -> str:
+        """The generated torch source."""
+        return self._run.source
+
+    def __call__(self, x: torch.Tensor, *parameters: torch.Tensor | float) -> torch.Tensor:
+        """Return the function at ``x``.
+
+        Args:
+            x: Any shape; float64, float32, bfloat16 or float16 (the half types are computed in float32).
+            parameters: One for each parameter, broadcastable to ``x``; none at all means the start values.
+
+        Returns:
+            The values, of the shape and dtype of ``x``.
+
+        Raises:
+            CompileError: ``x`` is not a floating-point tensor, or the parameters are too many, too few or too large.
+        """
+        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+            raise CompileError(f"an activation takes a floating-point tensor, not {_kind(x)}")
+        if not parameters:
+            parameters = self._starts
+        if len(parameters) != len(self.parameters):
+            names = ", ".join(parameter.name for parameter in self.parameters) or "none"
+            raise CompileError(f"{len(parameters)} parameters given, {len(self.parameters)} needed ({names})")
+        for parameter, value in zip(self.parameters, parameters, strict=True):
+            if isinstance(value, torch.Tensor):
+                _check(parameter, value, x)
+        return self._run(x, *parameters)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.expr, self.backend)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledActivation:
+        return copy.copy(self)
+
+    def __copy__(self) -> CompiledActivation:
+        return self  # nothing in it ever changes
+
+    def __repr__(self) -> str:
+        return f"CompiledActivation({self.expr}, backend={self.backend!r})"
+
+
+def compile(spec: sympy.Expr | str, backend: str = "auto") -> CompiledActivation:
+    """Return ``spec`` as a function on tensors.
+
+    Args:
+        spec: A SymPy expression in x, a catalog name, or text.
+        backend: "auto" or "reference": generated torch source, which runs on every device and under every transform.
+
+    Raises:
+        ExprError: ``spec`` is not an expression.
+        CompileError: It has no program, or there is no such backend.
+
+    Example:
+        >>> import torch
+        >>> f = compile("x / (1 + exp(-x))")
+        >>> f(torch.tensor([-1000.0, 0.0, 1000.0]))
+        tensor([  -0.,    0., 1000.])
+    """
+    if backend not in _BACKENDS:
+        raise CompileError(f"there is no backend {backend!r}{suggest(backend, _BACKENDS)} ({', '.join(_BACKENDS)})")
+    if backend in ("c", "triton"):
+        raise CompileError(f"the backend {backend!r} is not available in this version; use 'auto' or 'reference'")
+    expr = to_expr(spec)
+    try:
+        return CompiledActivation(expr, "reference")
+    except ExprError as error:
+        raise CompileError(f"{spec} cannot be compiled: {error}") from error
+
+
+def _rebuild(expr: sympy.Expr, backend: str) -> CompiledActivation:
+    return CompiledActivation(expr, backend)
+
+
+def _kind(x: object) -> str:
+    return f"a tensor of {x.dtype}" if isinstance(x, torch.Tensor) else type(x).__name__
+
+
+def _check(parameter: Parameter, value: torch.Tensor, x: torch.Tensor) -> None:
+    if not value.is_floating_point():
+        raise CompileError(f"the parameter {parameter.name!r} is {_kind(value)}, not of a floating-point type")
+    fits = value.dim() <= x.dim() and all(n in (1, m) for n, m in zip(value.shape[::-1], x.shape[::-1], strict=False))
+    if not fits:
+        raise CompileError(
+            f"the parameter {parameter.name!r} of shape {tuple(value.shape)} does not broadcast to x of shape {tuple(x.shape)}"
+        )
