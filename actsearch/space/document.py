@@ -1,0 +1,133 @@
+"""The YAML side of a space file: its keys and texts, each with its line; what they mean is checked elsewhere.
+
+Scalars are read as they are written: ``- -a``, ``- 1`` and ``- no`` are texts, whatever YAML would make of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import yaml
+
+from actsearch.errors import suggest
+from actsearch.space.faults import Faults
+
+TEXT_KEYS = ("name", "title", "citation", "start", "depth")
+MAPPING_KEYS = ("constants", "parameters")
+KEYS = (*TEXT_KEYS, *MAPPING_KEYS, "rules")
+REQUIRED = ("name", "start", "rules")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A scalar of the file and its line, counted from 1."""
+
+    text: str
+    line: int
+
+
+@dataclass
+class Document:
+    """The contents of a space file.
+
+    Attributes:
+        texts: single values: name, title, citation, start, depth.
+        mappings: ``constants`` and ``parameters``: name -> text.
+        rules: heading, such as ``"unary(a)"`` -> alternatives; the heading's line under ``rule_lines``.
+    """
+
+    texts: dict[str, Text] = field(default_factory=dict)
+    mappings: dict[str, dict[str, Text]] = field(default_factory=lambda: {key: {} for key in MAPPING_KEYS})
+    rules: dict[str, list[Text]] = field(default_factory=dict)
+    rule_lines: dict[str, int] = field(default_factory=dict)
+
+
+def read_document(text: str, faults: Faults) -> Document:
+    """Return the contents of a YAML text; faults of form are noted, and what is left is returned."""
+    document = Document()
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        faults.add(mark.line + 1 if mark else 1, "", f"this is not YAML: {getattr(error, 'problem', None) or error}")
+        return document
+    except RecursionError:
+        faults.add(1, "", "this is not YAML of a search space: it is nested too deeply")
+        return document
+    if root is None:
+        faults.add(1, "", f"the file is empty; a space has the keys {', '.join(REQUIRED)}")
+        return document
+    for key, value in _pairs(root, "", faults):
+        _read_key(key, value, document, faults)
+    for key in REQUIRED:
+        if key not in document.texts and not (key == "rules" and _has(root, "rules")):
+            faults.add(1, key, "this key is missing")
+    return document
+
+
+def _has(root: yaml.Node, key: str) -> bool:
+    return isinstance(root, yaml.MappingNode) and any(getattr(k, "value", None) == key for k, _ in root.value)
+
+
+def _read_key(key: Text, value: yaml.Node, document: Document, faults: Faults) -> None:
+    if key.text in TEXT_KEYS:
+        if (scalar := _scalar(value, key.text, faults)) is not None:
+            document.texts[key.text] = scalar
+    elif key.text in MAPPING_KEYS:
+        for name, node in _pairs(value, key.text, faults):
+            if (scalar := _scalar(node, f"{key.text}.{name.text}", faults)) is not None:
+                document.mappings[key.text][name.text] = scalar
+    elif key.text == "rules":
+        for heading, node in _pairs(value, "rules", faults):
+            document.rule_lines[heading.text] = heading.line
+            document.rules[heading.text] = _items(node, f"rules.{heading.text}", faults)
+    else:
+        faults.add(key.line, key.text, f"unknown key{suggest(key.text, KEYS)} (known: {', '.join(KEYS)})")
+
+
+def _pairs(node: yaml.Node, key: str, faults: Faults) -> Iterator[tuple[Text, yaml.Node]]:
+    """Yield the entries of a mapping, duplicates left out and noted."""
+    if not isinstance(node, yaml.MappingNode):
+        faults.add(_line(node), key, "a mapping (name: value) is expected here")
+        return
+    lines: dict[str, int] = {}
+    for key_node, value in node.value:
+        name = _scalar(key_node, key, faults)
+        if name is None:
+            continue
+        if name.text in lines:
+            full = f"{key}.{name.text}" if key else name.text
+            faults.add(name.line, full, f"this key is there twice; the first is in line {lines[name.text]}")
+            continue
+        lines[name.text] = name.line
+        yield name, value
+
+
+def _items(node: yaml.Node, key: str, faults: Faults) -> list[Text]:
+    if not isinstance(node, yaml.SequenceNode):
+        faults.add(_line(node), key, "a list of formulas is expected here")
+        return []
+    if not node.value:
+        faults.add(_line(node), key, "the rule has no alternative")
+    found = (_scalar(item, key, faults) for item in node.value)
+    return [item for item in found if item is not None]
+
+
+def _scalar(node: yaml.Node, key: str, faults: Faults) -> Text | None:
+    if isinstance(node, yaml.ScalarNode) and node.value.strip():
+        return Text(node.value.strip(), _line(node))
+    what = (
+        "nothing"
+        if isinstance(node, yaml.ScalarNode)
+        else "a list"
+        if isinstance(node, yaml.SequenceNode)
+        else "a mapping"
+    )
+    hint = "; put quotes around a formula that YAML reads otherwise" if what != "nothing" else ""
+    faults.add(_line(node), key, f"a text is expected here, not {what}{hint}")
+    return None
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
