@@ -1,0 +1,358 @@
+"""Finds the activations that a function's code calls or hands on, and says how each is to be replaced."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from actsearch.nn.known import BY_METHOD, ROWS
+from actsearch.nn.resolve import UNKNOWN, Scope
+from actsearch.nn.selection import Selection
+from actsearch.nn.source import definition, place, plain
+
+# Their code is not a model's own: never read, never rewritten.
+FOREIGN = frozenset(sys.stdlib_module_names) | {
+    "actsearch",
+    "lightning",
+    "lightning_fabric",
+    "lightning_utilities",
+    "numpy",
+    "pytorch_lightning",
+    "torch",
+    "torchmetrics",
+}
+_FUNCTION_NAMES = frozenset(f.__name__ for row in ROWS for f in row.functions)
+Key = tuple[str, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One place in a function's code.
+
+    Attributes:
+        key: kind of syntax node, first line and column, last line and column.
+        kind: "reference" (a function or module is named), "call" (a function is called), "in_place" (called as a
+            statement that changes its argument), "method" (``x.relu()``), "method_in_place", "helper" (a function whose
+            own code has places) or "super" (the same of a base class's method).
+        site: attribute of the model's module under which the new activation hangs; "" until it is given one.
+        function: the helper.
+        edits: the helper's places.
+    """
+
+    key: Key
+    kind: str
+    site: str = ""
+    function: types.FunctionType | None = None
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether the places are in another function."""
+        return self.function is not None
+
+    def sites(self) -> list[str]:
+        """Return the sites, in order of the code."""
+        return [site for edit in self.edits for site in edit.sites()] if self.is_helper else [self.site]
+
+
+@dataclass
+class Findings:
+    """What reading code has shown.
+
+    Attributes:
+        left: labels of activations that are not selected.
+        problems: sentences, each with file and line, about what cannot be followed.
+    """
+
+    left: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def key_of(node: ast.expr) -> Key:
+    """Return what tells a node from all others of its file."""
+    return (type(node).__name__, node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
+
+
+class Analysis:
+    """Reads the functions of one module of a model.
+
+    Args:
+        chosen: which activations are to be replaced.
+        registered: ids of the model's registered modules, which are replaced as modules and not in code.
+        findings: gathers what is left alone and what cannot be followed.
+    """
+
+    def __init__(self, chosen: Selection, registered: set[int], findings: Findings) -> None:
+        self.chosen = chosen
+        self.registered = registered
+        self.findings = findings
+        self._open: list[types.FunctionType] = []
+
+    def edits(
+        self, function: types.FunctionType, owner: nn.Module | None, kind: type | None, known: Sequence[Edit] = ()
+    ) -> tuple[Edit, ...]:
+        """Return the places in a function, those of an earlier swap included.
+
+        Args:
+            function: the function, below its decorators.
+            owner: the module that its first parameter stands for, when it is a method.
+            kind: the class that defines it, when it is a method.
+            known: the places that an earlier swap replaced.
+        """
+        if function in self._open:
+            return ()
+        node = definition(function)
+        if node is None:
+            self._without_source(function)
+            return tuple(known)
+        self._open.append(function)
+        try:
+            return _Reader(self, function, Scope(function, node, owner), kind, known).read(node)
+        finally:
+            self._open.pop()
+
+    def _without_source(self, function: types.FunctionType) -> None:
+        named = sorted(_FUNCTION_NAMES & set(function.__code__.co_names))
+        if named:
+            self.findings.problems.append(
+                f"{place(function)}: the source of {function.__qualname__} cannot be read or has changed since it was "
+                f"loaded, and it names {', '.join(named)}"
+            )
+
+
+class _Reader(ast.NodeVisitor):
+    """Collects the edits of one function."""
+
+    def __init__(
+        self, analysis: Analysis, function: types.FunctionType, scope: Scope, kind: type | None, known: Sequence[Edit]
+    ) -> None:
+        self.analysis = analysis
+        self.function = function
+        self.scope = scope
+        self.kind = kind
+        self.known = {edit.key: edit for edit in known}
+        self.edits: list[Edit] = []
+
+    def read(self, node: Any) -> tuple[Edit, ...]:
+        for default in (*(self.function.__defaults__ or ()), *(self.function.__kwdefaults__ or {}).values()):
+            if self.analysis.chosen.has(default):
+                self.problem(node, "an activation is the default of an argument")
+        for statement in node.body if isinstance(node.body, list) else [node.body]:
+            self.visit(statement)
+        return tuple(self.edits)
+
+    def problem(self, node: ast.AST, why: str) -> None:
+        code = ast.unparse(node).splitlines()[0] if isinstance(node, ast.expr) else ""
+        self.analysis.findings.problems.append(f"{place(self.function, node)}: {why}{f': `{code}`' if code else ''}")
+
+    def add(self, node: ast.expr, kind: str) -> None:
+        self.edits.append(Edit(key_of(node), kind))
+
+    def _visit_known(self, node: ast.expr) -> bool:
+        """Keep a place that an earlier swap replaced."""
+        known = self.known.get(key_of(node))
+        if known is None or known.is_helper:
+            return False
+        self.edits.append(known)
+        return True
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        """A call whose result is dropped can only be meant to change its argument."""
+        call = node.value
+        before = len(self.edits)
+        self.visit(call)
+        if len(self.edits) > before and isinstance(call, ast.Call) and _works_in_place(call):
+            last = self.edits[-1]
+            if last.key == key_of(call) and last.kind in ("call", "method"):
+                kind = "in_place" if last.kind == "call" else "method_in_place"
+                self.edits[-1] = replace(last, kind=kind)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        """``act is F.relu`` asks a question; only what is inside calls is read."""
+        for operand in (node.left, *node.comparators):
+            if isinstance(operand, ast.Call):
+                self.visit(operand)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if self._visit_known(node):
+            for argument in arguments:
+                self.visit(argument)
+            return
+        if self._visit_super(node) or self._visit_lookup(node) or self._visit_reference(node):
+            return
+        if isinstance(node.func, ast.Call) and self.analysis.chosen.is_class(self.scope.resolve(node.func.func)):
+            self._visit_built(node)
+            return
+        called = self.scope.resolve(node.func)
+        if called is UNKNOWN and self._visit_method(node):
+            return
+        is_call = self._is_old(called) and not isinstance(called, nn.Module)
+        if not is_call:
+            self.visit(node.func)
+        for argument in arguments:
+            self.visit(argument)
+        if is_call and self._is_new(called):
+            self._check_input(node)
+            self.add(node, "call")
+
+    def visit_Name(self, node: ast.Name) -> None:
+        self._visit_reference(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if not self._visit_reference(node):
+            self.visit(node.value)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if self._visit_reference(node):
+            return
+        held = self.scope.resolve(node.value)
+        values = list(held.values()) if isinstance(held, dict) else held
+        if isinstance(values, list | tuple) and any(self._is_old(v) and self.analysis.chosen.has(v) for v in values):
+            self.problem(node, "which activation this is can be told only by a run; choose it in __init__")
+        self.generic_visit(node)
+
+    def _is_old(self, thing: Any) -> bool:
+        return (
+            thing is not UNKNOWN
+            and not isinstance(thing, type)
+            and id(thing) not in self.analysis.registered
+            and self.analysis.chosen.label(thing) is not None
+        )
+
+    def _is_new(self, thing: Any) -> bool:
+        """Return whether the activation is selected; note it when it is left alone."""
+        if self.analysis.chosen.has(thing):
+            return True
+        self.analysis.findings.left.append(self.analysis.chosen.label(thing) or "")
+        return False
+
+    def _visit_reference(self, node: ast.expr) -> bool:
+        """Handle an expression that names an activation or a function that has some; True when it is done with."""
+        if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            return False
+        if self._visit_known(node):
+            return True
+        thing = self.scope.resolve(node)
+        if thing is UNKNOWN or id(thing) in self.analysis.registered:
+            return False
+        if self._is_old(thing):
+            if self._is_new(thing):
+                self.add(node, "reference")
+            return True
+        return self._visit_helper(node, thing)
+
+    def _visit_helper(self, node: ast.expr, thing: Any) -> bool:
+        if isinstance(thing, torch.jit.ScriptFunction):
+            if _graph_names(thing.graph, self.analysis.chosen):
+                self.problem(node, "a scripted function (torch.jit) cannot be changed")
+            return False
+        bound = isinstance(thing, types.MethodType) and not isinstance(thing.__self__, nn.Module)
+        function = plain(thing.__func__ if bound else thing)
+        if function is None or isinstance(thing, type | nn.Module) or is_foreign(function):
+            return False
+        if isinstance(thing, types.MethodType) and not bound:
+            return False  # a method of a module: read where that module is
+        known = self.known.get(key_of(node))
+        edits = self.analysis.edits(function, None, None, known.edits if known else ())
+        if not edits:
+            return False
+        if bound or function is not thing:
+            self.problem(node, "an activation inside a bound method or a decorated function cannot be replaced")
+        if function.__name__ == "<lambda>":
+            self.problem(node, "an activation inside a lambda cannot be replaced; write a def")
+        self.edits.append(Edit(key_of(node), "helper", function=function, edits=edits))
+        return True
+
+    def _visit_super(self, node: ast.Call) -> bool:
+        """Handle ``super().forward(x)`` where the base class's method has activations of its own."""
+        call = node.func
+        if not (
+            self.kind is not None
+            and isinstance(call, ast.Attribute)
+            and isinstance(call.value, ast.Call)
+            and self.scope.resolve(call.value.func) is builtins.super
+        ):
+            return False
+        owner = self.scope.resolve(ast.Name(self.scope.first or ""))
+        classes = type(owner).__mro__[type(owner).__mro__.index(self.kind) + 1 :]
+        home = next((base for base in classes if call.attr in vars(base)), None)
+        function = plain(vars(home)[call.attr]) if home else None
+        if home is None or function is None or is_foreign(function):
+            return False
+        known = self.known.get(key_of(call))
+        edits = self.analysis.edits(function, owner, home, known.edits if known else ())
+        if edits:
+            self.edits.append(Edit(key_of(call), "super", function=function, edits=edits))
+            for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+                self.visit(argument)
+        return bool(edits)
+
+    def _visit_lookup(self, node: ast.Call) -> bool:
+        """``getattr(F, name)`` with a name that only a run knows cannot be followed."""
+        if self.scope.resolve(node.func) is not builtins.getattr or len(node.args) < 2:
+            return False
+        if self.scope.resolve(node.args[0]) in (torch, nn.functional) and self.scope.resolve(node.args[1]) is UNKNOWN:
+            self.problem(node, "which function this is can be told only by a run; choose it in __init__")
+            return True
+        return False
+
+    def _visit_built(self, node: ast.Call) -> None:
+        """Handle ``nn.ReLU()(x)``: the inner call is the place."""
+        assert isinstance(node.func, ast.Call)
+        kind = self.scope.resolve(node.func.func)
+        label = self.analysis.chosen.label(kind.__new__(kind))
+        if label in self.analysis.chosen.labels or kind in self.analysis.chosen.classes:
+            self.add(node.func, "reference")
+        elif not self._visit_known(node.func):
+            self.analysis.findings.left.append(label or kind.__name__)
+        for argument in node.args:
+            self.visit(argument)
+
+    def _visit_method(self, node: ast.Call) -> bool:
+        """Handle ``x.relu()``; with arguments it is somebody else's method."""
+        method = node.func
+        if not isinstance(method, ast.Attribute) or node.args or node.keywords or method.attr not in BY_METHOD:
+            return False
+        self.visit(method.value)
+        label = BY_METHOD[method.attr].name
+        if label in self.analysis.chosen.labels:
+            self.add(node, "method")
+        else:
+            self.analysis.findings.left.append(label)
+        return True
+
+    def _check_input(self, node: ast.Call) -> None:
+        if not input_of(node):
+            self.problem(node, "the call's input cannot be told from its other arguments")
+
+
+def input_of(node: ast.Call) -> ast.expr | None:
+    """Return the argument that an activation function is applied to."""
+    if node.args:
+        return None if isinstance(node.args[0], ast.Starred) else node.args[0]
+    return next((keyword.value for keyword in node.keywords if keyword.arg in ("input", "x")), None)
+
+
+def is_foreign(function: types.FunctionType) -> bool:
+    """Return whether a function belongs to a library whose code is left alone."""
+    return str(function.__module__ or "").split(".")[0] in FOREIGN
+
+
+def _works_in_place(node: ast.Call) -> bool:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    flags = [keyword.value for keyword in node.keywords if keyword.arg == "inplace"] + node.args[1:]
+    return name.endswith("_") or any(isinstance(flag, ast.Constant) and flag.value is True for flag in flags)
+
+
+def _graph_names(graph: Any, chosen: Selection) -> list[str]:
+    """Return the selected activations that a TorchScript graph computes."""
+    return sorted({label for label in chosen.labels if f"aten::{label}" in str(graph)})

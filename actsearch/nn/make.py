@@ -1,0 +1,115 @@
+"""One door to every activation: a catalog name, a text, a SymPy expression, or the name of an adaptive family."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any
+
+import sympy
+from torch import nn
+
+from actsearch import plugins
+from actsearch.errors import ActivationError, ExprError, suggest
+from actsearch.expr import catalog
+from actsearch.expr.parameters import parameters_of
+from actsearch.expr.resolve import to_expr
+from actsearch.nn.activation import Activation
+from actsearch.nn.lazy import LazyActivation
+from actsearch.nn.normalise import normalised
+
+FAMILIES = "actsearch.nn.adaptive"
+
+
+def make(
+    spec: sympy.Expr | str,
+    *,
+    normalise: bool = False,
+    n_channels: int | None = None,
+    channel_dim: int = 1,
+    backend: str = "auto",
+    **settings: Any,
+) -> nn.Module:
+    """Return a fresh activation module, shape in = shape out; torch's random state is left as it is.
+
+    Args:
+        spec: catalog name (``"silu"``), text (``"x * sigmoid(beta[1.0] * x)"``), SymPy expression in x, or the name of
+            an adaptive family. A bare name is first a catalog name.
+        normalise: wrap to mean 0 and variance 1 for a unit-normal input; the formula contains the affine map.
+        n_channels: number of channels for parameters per channel; None: told by the first input.
+        channel_dim: dimension of the input that counts channels; -1 for (batch, time, channel).
+        backend: as for :func:`actsearch.compile`.
+        **settings: settings of an adaptive family.
+
+    Raises:
+        ActivationError: an unknown name, a setting that the activation does not have, or a function that cannot be
+            normalised.
+        ExprError: a text outside the grammar.
+
+    Example:
+        >>> make("gelu")
+        Activation(gelu(x))
+        >>> make("x * sigmoid(beta[1.0, positive] * x)").beta.item()
+        1.0
+    """
+    common = {"normalise": normalise, "n_channels": n_channels, "channel_dim": channel_dim, "backend": backend}
+    if isinstance(spec, str) and (family := _family(spec.strip())) is not None:
+        return _make_family(spec.strip(), family, common, settings)
+    expr = _expression(spec)
+    if settings:
+        names = [*inspect.signature(make).parameters][1:-1]
+        raise ActivationError(
+            f"{spec!s} is a formula and has no setting {', '.join(map(repr, settings))}"
+            f"{suggest(next(iter(settings)), names)} (settings: {', '.join(names)})"
+        )
+    if normalise:
+        expr = normalised(expr)
+    lazy = n_channels is None and any(parameter.granularity == "channel" for parameter in parameters_of(expr))
+    kind = LazyActivation if lazy else Activation
+    return kind(expr, n_channels=n_channels, channel_dim=channel_dim, backend=backend)
+
+
+def families() -> list[str]:
+    """Return the names of the adaptive families."""
+    return plugins.names(FAMILIES)
+
+
+def _family(name: str) -> ModuleType | None:
+    if name.isidentifier() and name in families() and not _in_catalog(name):
+        return plugins.load(FAMILIES, name, ActivationError)
+    return None
+
+
+def _in_catalog(name: str) -> bool:
+    try:
+        catalog.get(name)
+    except ExprError:
+        return False
+    return True
+
+
+def _expression(spec: sympy.Expr | str) -> sympy.Expr:
+    try:
+        return to_expr(spec)
+    except ExprError as error:
+        if not (isinstance(spec, str) and spec.strip().isidentifier()):
+            raise
+        known = [*catalog.names(), *families()]
+        hint = suggest(spec.strip(), known)
+        raise ActivationError(f"there is no activation {spec!r}{hint}" if hint else str(error)) from None
+
+
+def _make_family(name: str, family: ModuleType, common: dict[str, Any], settings: dict[str, Any]) -> nn.Module:
+    """Call the family's ``make`` with its own settings, and with those of the common ones that were given."""
+    signature = inspect.signature(make)
+    given = {key: value for key, value in common.items() if value != signature.parameters[key].default} | settings
+    accepted = inspect.signature(family.make).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
+        return family.make(**given)
+    for setting in given:
+        if setting not in accepted:
+            raise ActivationError(
+                f"{name} has no setting {setting!r}{suggest(setting, accepted)} "
+                f"(settings: {', '.join(accepted) or 'none'})"
+            )
+    return family.make(**given)
