@@ -203,7 +203,7 @@ class Pool(Generic[Key]):
             return SerialExecutor()
         from loky import ProcessPoolExecutor
 
-        one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         return ProcessPoolExecutor(
             max_workers=self.n_workers, env=one_thread, initializer=_start_worker, initargs=(os.getpid(),)
         )

@@ -103,7 +103,7 @@ def make_job(plan: Plan, cell: Cell, spec: str, replicate: int, stop_step: int, 
         replicate=replicate,
         rungs=cell.rungs,
         stop_step=stop_step,
-        **({"state_path": None} | settings),
+        **({"learning_rate_factor": 1.0} | settings),
     )
 
 

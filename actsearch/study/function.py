@@ -7,7 +7,9 @@ from typing import Any
 
 import sympy
 
+from actsearch.errors import ActivationError
 from actsearch.expr.fingerprint import fingerprint
+from actsearch.expr.resolve import to_expr
 from actsearch.expr.text import format
 
 
@@ -24,20 +26,32 @@ class Function:
     fingerprint: str
 
 
-def function_of(expr: sympy.Expr, spec: str | None = None) -> Function:
-    """Return the function of an expression, shown as ``spec`` (default: its text)."""
-    return Function(format(expr) if spec is None else spec, fingerprint(expr))
+def function_of(expr: sympy.Expr, normalise: bool, spec: str | None = None) -> Function:
+    """Return the function that is fitted for an expression, shown as ``spec`` (default: its text).
+
+    Where activations are normalised, what is fitted is the normalised function: ``x`` and ``2*x + 1`` are then one.
+    """
+    return Function(format(expr) if spec is None else spec, fingerprint(_fitted(expr) if normalise else expr))
 
 
-def resolve(spec: Any) -> Function:
+def resolve(spec: Any, normalise: bool) -> Function:
     """Return the function that a catalog name, a text, a SymPy expression or an adaptive family's name means.
 
     Raises:
         ExprError: neither an expression nor a family.
     """
-    from actsearch import plugins
-    from actsearch.expr.resolve import to_expr
+    from actsearch.expr import catalog
+    from actsearch.nn.make import families
 
-    if isinstance(spec, str) and spec in plugins.names("actsearch.nn.adaptive"):
-        return Function(spec, f"family:{spec}")
-    return function_of(to_expr(spec), spec.strip() if isinstance(spec, str) else None)
+    if isinstance(spec, str) and spec.strip() in families() and spec.strip() not in catalog.names(aliases=True):
+        return Function(spec.strip(), f"family:{spec.strip()}")
+    return function_of(to_expr(spec), normalise, spec.strip() if isinstance(spec, str) else None)
+
+
+def _fitted(expr: sympy.Expr) -> sympy.Expr:
+    from actsearch.nn.normalise import normalised
+
+    try:
+        return normalised(expr)
+    except ActivationError:
+        return expr  # it cannot be normalised, and so not be fitted: the screen says why

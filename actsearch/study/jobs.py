@@ -29,22 +29,15 @@ def run_fits(jobs: Sequence[FitJob]) -> tuple[FitResult, ...] | Crash:
     Torch computes with one thread, because the bits of a sum depend on the number of threads and a score must not
     depend on where it was computed.
     """
-    import torch
-
     from actsearch.tasks.fit import fit
 
     with _ONE_AT_A_TIME:
-        n_threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         try:
-            return tuple(fit(job) for job in jobs)
+            return tuple(fit(job, n_threads=1) for job in jobs)
         except Exception as error:
             return Crash(f"{type(error).__name__}: {error}".strip(), traceback.format_exc())
-        finally:
-            torch.set_num_threads(n_threads)
 
 
 def warm_up() -> None:
     """Import what a fit needs: seconds that a new worker would otherwise spend at its first fit."""
-    import actsearch.nn.make
-    import actsearch.tasks.fit  # noqa: F401
+    import lightning.pytorch  # noqa: F401

@@ -23,13 +23,13 @@ from actsearch.study.executor import Pool
 from actsearch.study.fits import Attributes, failure
 from actsearch.study.function import Function
 from actsearch.study.objective import Candidate, Objective
+from actsearch.study.result import TRAINED, retried
 
 if TYPE_CHECKING:
     from actsearch.space.space import Space
 
 _log = logging.getLogger(__name__)
 
-TRAINED = ("finished", "pruned", "diverged", "failed")
 PATIENCE = 20  # proposals without a new function, after which running candidates are waited for
 ESCAPE = 25  # repeated choices in a row, after which one candidate is drawn at random
 GIVE_UP = 1000  # proposals in a row without a new function, after which the search ends
@@ -65,18 +65,21 @@ class Loop:
         self.n_trials, self.identify, self.screen, self.notify = n_trials, identify, screen, notify
         self.stopped = ""  # why the search ended before n_trials, a sentence
         self._size = space.size()
-        self._outcomes: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self._first: dict[str, int] = {}  # fingerprint -> number of the trial that settled it
         self._active: dict[str, Candidate] = {}
+        self._interrupted: dict[str, int] = {}  # fingerprint -> reports that a trial made before it was interrupted
         self._choices: set[frozenset[tuple[str, str]]] = set()
         self._n_without_new = self._n_repeated = self._n_failed = 0
-        for trial in study.get_trials(deepcopy=False):
-            self._recall(trial)
+        trials = study.get_trials(deepcopy=False)
+        again = retried(trials)
+        for trial in trials:
+            self._recall(trial, trial.number in again)
 
     @property
     def n_trained(self) -> int:
         """How many distinct functions were trained, those of earlier runs included."""
-        return sum(self._outcomes[outcome] for outcome in TRAINED)
+        return sum(self.outcomes[outcome] for outcome in TRAINED)
 
     def run(self) -> None:
         """Search until ``n_trials`` functions are trained or no new one can be found.
@@ -129,7 +132,7 @@ class Loop:
             self._reject(trial, function, reason)
         else:
             self._n_without_new = 0
-            candidate = Candidate(function, trial)
+            candidate = Candidate(function, trial, self._interrupted.get(function.fingerprint, 0))
             self._active[function.fingerprint] = candidate
             self.pool.submit(candidate, self.objective.jobs(candidate))
             return True
@@ -199,23 +202,29 @@ class Loop:
     def _tell(self, trial: optuna.Trial, attributes: Attributes, state: TrialState, value: float | None) -> None:
         for name, stored in ({"version": actsearch.__version__} | attributes).items():
             trial.set_user_attr(name, stored)
-        self._outcomes[attributes["outcome"]] += 1
+        self.outcomes[attributes["outcome"]] += 1
         self.notify(self.study, self.study.tell(trial, value, state=state))
 
-    def _recall(self, trial: FrozenTrial) -> None:
-        """Count a trial of an earlier run."""
-        outcome = trial.user_attrs.get("outcome")
-        if outcome is None or not trial.state.is_finished():
+    def _recall(self, trial: FrozenTrial, is_retried: bool) -> None:
+        """Count a trial of an earlier run; of an interrupted one, remember how far it came."""
+        fingerprint, outcome = trial.user_attrs.get("fingerprint"), trial.user_attrs.get("outcome")
+        if fingerprint is None or not trial.state.is_finished():
             return
-        self._outcomes[outcome] += 1
+        if outcome is None or is_retried:
+            self._interrupted[fingerprint] = max(len(trial.intermediate_values), self._interrupted.get(fingerprint, 0))
+            return
+        self.outcomes[outcome] += 1
         self._choices.add(frozenset(trial.params.items()))
         if outcome != "duplicate":
-            self._first.setdefault(trial.user_attrs["fingerprint"], trial.number)
+            self._first.setdefault(fingerprint, trial.number)
 
 
 def release(study: optuna.Study) -> None:
     """End the trials that an interrupted search leaves running, and put their choices first in the queue."""
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        study.tell(trial.number, state=TrialState.FAIL)
         if trial.params:
-            study.enqueue_trial(trial.params)
+            n_retries = trial.user_attrs.get("n_retries", 0)  # an interruption is not the candidate's fault
+            study.enqueue_trial(trial.params, user_attrs={"retry_of": trial.number, "n_retries": n_retries})
+        for key, value in {"outcome": "failed", "reason": "interrupted; its choices are in the queue again"}.items():
+            study._storage.set_trial_user_attr(trial._trial_id, key, value)
+        study.tell(trial.number, state=TrialState.FAIL)

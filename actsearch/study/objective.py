@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Candidate:
-    """A function being fitted: its trial, how many reports it made, and its results so far."""
+    """A function being fitted: its trial, how many reports it made, and its results so far.
+
+    ``n_reports_before`` is how many reports an interrupted trial of the same function made: its states reach that far.
+    """
 
     function: Function
     trial: optuna.Trial
+    n_reports_before: int = 0
     n_reports: int = 0
     results: dict[str, tuple[FitResult, ...]] = field(default_factory=dict)
     duplicates: list[optuna.Trial] = field(default_factory=list)
@@ -41,8 +45,10 @@ class Objective:
     state_folder: Path | None
 
     def jobs(self, candidate: Candidate) -> tuple[FitJob, ...]:
-        """Return the jobs, one a replicate, that take a candidate to its next report."""
+        """Return the jobs, one a replicate, that take a candidate to its next report, or to where it was before."""
         cell, rung = self.plan.reports[candidate.n_reports]
+        for at, before in self.plan.reports[candidate.n_reports : candidate.n_reports_before]:
+            rung = before if at.key == cell.key else rung
         return tuple(
             make_job(
                 self.plan,

@@ -31,14 +31,14 @@ NULL_REPLICATES = 100  # the first replicate number of the null control; search 
 Notify = Callable[[optuna.Study, FrozenTrial], None]
 
 
-def panel_fits(panel: Sequence[str], n_replicates: int, n_null_control: int) -> list[Wanted]:
+def panel_fits(panel: Sequence[str], n_replicates: int, n_null_control: int, normalise: bool) -> list[Wanted]:
     """Return the fits of the panel and of the null control, which is relu under seeds that nothing else uses."""
     baselines = [
         Wanted(function, "panel", "panel", replicate)
         for replicate in range(n_replicates)
-        for function in map(resolve, panel)
+        for function in (resolve(spec, normalise) for spec in panel)
     ]
-    relu = resolve(NULL_CONTROL)
+    relu = resolve(NULL_CONTROL, normalise)
     copies = range(NULL_REPLICATES, NULL_REPLICATES + n_null_control)
     return baselines + [Wanted(relu, "null_control", "panel", replicate) for replicate in copies]
 
