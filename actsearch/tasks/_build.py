@@ -32,9 +32,9 @@ def build_module(job: FitJob) -> LightningModule:
     module = job.task.net(job.net)(activation=factory, **settings)
     if not isinstance(module, LightningModule):
         hint = "; it comes from 'pytorch_lightning', import lightning.pytorch instead" if _is_sibling(module) else ""
-        raise TaskError(f"{_where(job)}: the net is a {type(module).__name__}, not a LightningModule{hint}")
+        raise TaskError(f"{job.where}: the net is a {type(module).__name__}, not a LightningModule{hint}")
     if factory.n_made == 0:
-        raise TaskError(f"{_where(job)}: the module never called its activation argument, so there is nothing to fit")
+        raise TaskError(f"{job.where}: the module never called its activation argument, so there is nothing to fit")
     return module
 
 
@@ -42,7 +42,7 @@ def build_data(job: FitJob) -> LightningDataModule:
     """Return the job's data."""
     data = job.task.data(seed=seed(job, "data") if job.fresh_data else None)
     if not isinstance(data, LightningDataModule):
-        raise TaskError(f"{_where(job)}: the data are a {type(data).__name__}, not a LightningDataModule")
+        raise TaskError(f"{job.where}: the data are a {type(data).__name__}, not a LightningDataModule")
     return data
 
 
@@ -83,7 +83,3 @@ def _gain(job: FitJob) -> float:
 
 def _is_sibling(module: object) -> bool:
     return any(base.__module__.startswith("pytorch_lightning") for base in type(module).__mro__)
-
-
-def _where(job: FitJob) -> str:
-    return f"task {job.task.name!r}, net {job.net!r}"

@@ -9,8 +9,10 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from actsearch import __version__
+from actsearch.errors import TaskError
 from actsearch.tasks import _build, _rng
 from actsearch.tasks._session import Diverged, Session, Suspended, next_rung, nonfinite_parameter, read_metric
 from actsearch.tasks._state import StateFile, read_state
@@ -37,7 +39,7 @@ class _Unusable(Exception):
 def run(job: FitJob, n_threads: int | None) -> FitResult:
     """Fit, resuming from the job's state where there is one."""
     with surroundings(n_threads):
-        key = _key(job)
+        key = _key(job, n_threads)
         state = read_state(job.state_path, key)
         if state is not None and _steps_done(state) <= job.stop_step:
             try:
@@ -49,12 +51,14 @@ def run(job: FitJob, n_threads: int | None) -> FitResult:
 
 def _fit(job: FitJob, file: StateFile) -> FitResult:
     session = Session(job)
-    module, data = _build.build_module(job), _build.build_data(job)
-    trainer = _trainer(job, session, file)
+    module = _build.build_module(job)
+    data = session.wrap(_build.build_data(job))
+    trainer = _trainer(job, session, file, module)
     resuming = file.state is not None
     reason = ""
     try:
-        trainer.fit(module, datamodule=session.wrap(data), ckpt_path=job.state_path if resuming else None)
+        trainer.fit(module, datamodule=data, ckpt_path=job.state_path if resuming else None)
+        session.check_whole()
         if job.state_path is not None:
             trainer.save_checkpoint(job.state_path, weights_only=False)
     except Suspended:
@@ -65,18 +69,21 @@ def _fit(job: FitJob, file: StateFile) -> FitResult:
         if resuming and not session.started:
             raise _Unusable from error
         if nonfinite_parameter(module) is None:
+            if isinstance(error, MisconfigurationException):
+                raise TaskError(f"{job.where}: {error}") from error
             raise
         reason = f"{type(error).__name__} at step {session.step}, the weights being no longer finite"
     test_metric = _test(job, module, data) if job.test and not reason else None
     return _result(job, session, module, reason, test_metric)
 
 
-def _trainer(job: FitJob, session: Session, file: StateFile) -> Trainer:
+def _trainer(job: FitJob, session: Session, file: StateFile, module: LightningModule) -> Trainer:
     done = 0 if file.state is None else _steps_done(file.state)
     return Trainer(
         **{**_LEAN, **job.task.trainer_options},
         max_epochs=-1,
-        max_steps=job.task.n_steps,
+        # Lightning counts calls of optimisers: with several in manual optimisation that is not the number of batches
+        max_steps=job.task.n_steps if module.automatic_optimization else -1,
         check_val_every_n_epoch=None,
         val_check_interval=next_rung(job.rungs, done),
         callbacks=[session],
@@ -88,7 +95,7 @@ def _test(job: FitJob, module: LightningModule, data: LightningDataModule) -> fl
     _rng.seed_all(_build.seed(job, "dropout"))
     trainer = Trainer(**{**_LEAN, **job.task.trainer_options})
     trainer.test(module, datamodule=data, verbose=False)
-    return read_metric(trainer.callback_metrics, job.task.test_metric, f"task {job.task.name!r}, net {job.net!r}")
+    return read_metric(trainer.callback_metrics, job.task.test_metric, job.where)
 
 
 def _result(
@@ -118,10 +125,11 @@ def _steps_done(state: dict[str, Any]) -> int:
     return int(state["callbacks"][Session.__qualname__]["step"])
 
 
-def _key(job: FitJob) -> dict[str, Any]:
+def _key(job: FitJob, n_threads: int | None) -> dict[str, Any]:
     """What makes two jobs the same fit, as plain data; ``stop_step`` and ``test`` are not part of it."""
     return {
         "versions": [__version__, torch.__version__, lightning.__version__, platform.machine()],
+        "n_threads": n_threads or torch.get_num_threads(),
         "task": job.task.name,
         "settings": repr(sorted(job.task.settings.items())),
         "n_steps": job.task.n_steps,

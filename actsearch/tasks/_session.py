@@ -92,6 +92,18 @@ class Session(Callback):
                 self._trainer.save_checkpoint(self.job.state_path, weights_only=False)
             raise Suspended
 
+    def check_whole(self) -> None:
+        """See that training came to its end by itself.
+
+        Raises:
+            TaskError: something stopped it early; fits of different lengths cannot be compared.
+        """
+        if not self.rows or self.rows[-1][0] < self.job.stop_step:
+            raise TaskError(
+                f"{self.job.where}: training ended at step {self.step} of {self.job.stop_step}; "
+                "early stopping, or a module that ends its training, makes fits that cannot be compared"
+            )
+
     # Hooks
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -104,7 +116,9 @@ class Session(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Scale learning rates; see that there is something to validate on."""
         if not trainer.enable_validation or not trainer.num_val_batches:
-            raise TaskError(f"{self._where}: no validation; the data need val_dataloader, the module validation_step")
+            raise TaskError(
+                f"{self.job.where}: no validation; the data need val_dataloader, the module validation_step"
+            )
         if self._resumed_at == 0:
             schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
             scale_learning_rates(trainer.optimizers, schedulers, self.job.learning_rate_factor)
@@ -127,8 +141,10 @@ class Session(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note what was measured at the rung."""
+        if self.step not in self.job.rungs:
+            return  # the module stopped the training, and Lightning validates once more
         measured = trainer.callback_metrics
-        metric = read_metric(measured, self.job.task.metric, self._where)
+        metric = read_metric(measured, self.job.task.metric, self.job.where)
         loss = float(measured["val_loss"]) if "val_loss" in measured else math.nan
         self._check_finite(metric, loss if "val_loss" in measured else 0.0)
         train_loss = math.fsum(self._losses) / len(self._losses) if self._losses else math.nan
@@ -157,10 +173,6 @@ class Session(Callback):
         self._random = state_dict["random"]
         self._losses = list(state_dict["losses"])
         self._seconds_before = state_dict["seconds"]
-
-    @property
-    def _where(self) -> str:
-        return f"task {self.job.task.name!r}, net {self.job.net!r}"
 
     def _check_finite(self, metric: float, val_loss: float) -> None:
         for name, value in ((self.job.task.metric, metric), ("val_loss", val_loss)):

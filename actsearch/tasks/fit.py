@@ -53,7 +53,12 @@ class FitJob:
         if not 0 < self.learning_rate_factor < float("inf"):
             faults.append(f"learning_rate_factor {self.learning_rate_factor} is not a positive number")
         if faults:
-            raise TaskError(f"fit of {self.spec!r} on {self.task.name}/{self.net}: " + "; ".join(faults))
+            raise TaskError(f"fit of {self.spec!r}, {self.where}: " + "; ".join(faults))
+
+    @property
+    def where(self) -> str:
+        """Task and net, for messages."""
+        return f"task {self.task.name!r}, net {self.net!r}"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from actsearch.errors import TaskError
+from actsearch.errors import SwapError, TaskError
 from actsearch.tasks.task import Direction, Task
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def lightning_task(
             and for a LightningModule instance, of which each fit takes a copy, the activations inside are swapped.
             Or a dict of those by name: each is a net of the task.
         data: a LightningDataModule class, a function that returns one, or an instance. When it takes an argument
-            ``seed``, the finals give it a number for freshly generated or split data, and None otherwise stands for
-            the usual ones.
+            ``seed``, the finals give it a number for freshly generated or split data.
         metric: what is measured on the validation split, as the module logs it.
         direction: ``"maximize"`` or ``"minimize"``; None: told by the metric's name (loss, error, mse, ...: lower).
         n_steps: batches of a whole fit.
@@ -103,7 +102,11 @@ class _OwnNet:
     def _swapped(self, module: LightningModule, activation: Callable[[], nn.Module]) -> LightningModule:
         from actsearch.nn.swap import swap
 
-        swap(module, activation, old=self.old)
+        try:
+            swap(module, activation, old=self.old)
+        except SwapError as error:
+            kind = type(module).__name__
+            raise TaskError(f"{kind} takes no argument 'activation', and swapping failed: {error}") from error
         return module
 
 
