@@ -41,9 +41,9 @@ def session(study: Study, take_over: bool = False) -> Iterator[Owner]:
     storage, study_id = study._storage, study._study_id
     owner, token = this_process(), uuid.uuid4().hex
     _refuse_if_held(study, token, take_over)
-    storage.set_study_system_attr(study_id, _PREFIX + token, owner.to_dict())
-    _held.add(token)
+    _held.add(token)  # before it is written: another thread must not take it for a left-over
     try:
+        storage.set_study_system_attr(study_id, _PREFIX + token, owner.to_dict())
         _refuse_if_held(study, token, take_over)
         yield owner
     finally:

@@ -17,6 +17,8 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalRedisBackend
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from actsearch.errors import MissingExtraError, StorageError
 from actsearch.study.journal import OwnedJournal, repair
@@ -65,8 +67,6 @@ def storage_errors(name: str) -> Iterator[None]:
     Args:
         name: how the message calls the storage.
     """
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-
     try:
         yield
     except (NoSuchModuleError, ArgumentError) as error:
@@ -102,13 +102,20 @@ def _prepare_journal(path: Path, read_only: bool) -> None:
             raise StorageError(f"there is no storage {path}")
         return
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
     elif not os.access(path, os.W_OK):
         raise StorageError(f"cannot write {path}: permission denied; everything in it can still be shown")
     with path.open("ab"):
         pass  # made when missing, and shown to be writable, before the lock is taken beside it
     with OwnerLock(path):
         repair(path)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(f"cannot make the folder {folder}: there is a file of that name") from error
 
 
 def _open_redis(url: str) -> BaseStorage:
@@ -131,6 +138,10 @@ def _open_database(url: str, read_only: bool) -> BaseStorage:
         engine = {"connect_args": {"timeout": _SQLITE_TIMEOUT_SECONDS}}
     try:
         url = _with_driver(url)
+        make_url(url)
+    except ValueError as error:  # such as a port that is no number
+        raise StorageError(f"{_without_password(url)!r} is no storage URL: {_first_line(error)}") from error
+    try:
         return get_storage(RDBStorage(url, engine_kwargs=engine, skip_table_creation=read_only))
     except ImportError as error:
         if url.startswith("postgres"):

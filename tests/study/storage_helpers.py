@@ -30,7 +30,7 @@ def tell_one(study: optuna.Study, value: float = 1.0) -> int:
 
 def finished(storage: BaseStorage, name: str = "first") -> set[int]:
     trials = optuna.load_study(study_name=name, storage=storage).get_trials(states=(TrialState.COMPLETE,))
-    assert all(trial.user_attrs == {"expr": "sin(x)"} and trial.value is not None for trial in trials)
+    assert all(trial.user_attrs["expr"] == "sin(x)" and trial.value is not None for trial in trials)
     return {trial.number for trial in trials}
 
 

@@ -52,7 +52,7 @@ def test_plain_optuna_never_reads_a_half_line_with_two_appends_again(tmp_path: P
     backend = JournalFileBackend(str(path))
     for _ in range(2):
         backend.append_logs([{"op_code": 2, "worker_id": "w", "study_id": 0, "user_attr": {"a": 1}}])
-    with pytest.raises(ValueError, match="delimiter|Invalid|Expecting|Extra"):
+    with pytest.raises(ValueError, match=r"delimiter|Invalid|Expecting|Extra"):
         JournalStorage(JournalFileBackend(str(path)))
 
 
@@ -130,7 +130,7 @@ def test_records_without_their_fields_are_refused(tmp_path: Path, record: dict[s
     study_in(open_storage(path)).ask()
     with path.open("a") as file:
         file.write(json.dumps(record, separators=(",", ":")) + "\n")
-    with pytest.raises(StorageError, match="cannot be replayed|is damaged"):
+    with pytest.raises(StorageError, match=r"cannot be replayed|is damaged"):
         open_storage(path)
 
 
