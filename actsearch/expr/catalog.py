@@ -79,8 +79,8 @@ _ROWS = (
           "Huang 2024, arXiv:2411.13010", note="used in Apertus; there alpha_n also has a floor of 0.5"),
     # smooth, self-gated
     Entry("softplus", "softplus(x)", "Dugas et al. 2000"),
-    Entry("squareplus", "(sqrt(x**2 + 4) + x)/2 if x > 0 else 2/(sqrt(x**2 + 4) - x)", "Barron 2021, arXiv:2112.11687",
-          note="(x + sqrt(x**2 + 4))/2, written so that nothing cancels"),
+    Entry("squareplus", "(sqrt(x**2 + 4) + x)/2 if x > 0 else 2/(sqrt(x**2 + 4) - x)",
+          "Barron 2021, arXiv:2112.11687", note="(x + sqrt(x**2 + 4))/2, written so that nothing cancels"),
     Entry("gelu", "gelu(x)", "Hendrycks, Gimpel 2016, arXiv:1606.08415"),
     Entry("gelu_tanh", "x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2", "Hendrycks, Gimpel 2016, arXiv:1606.08415"),
     Entry("gelu_sigmoid", "x*sigmoid(1.702*x)", "Hendrycks, Gimpel 2016, arXiv:1606.08415", ("quick_gelu",)),
@@ -118,7 +118,8 @@ _ROWS = (
           "Ma et al. 2021, arXiv:2009.04759", note="the authors draw p1 and p2 from N(0, 1); here it starts as silu"),
     Entry("rational",
           "(a3[1.1915]*x**3 + a2[1.5957]*x**2 + a1[0.5]*x + a0[0.0218])/(b2[2.383]*x**2 + b1[0.0]*x + 1)",
-          "Boulle, Nakatsukasa, Townsend 2020, arXiv:2004.01902", note="starts near relu; the denominator is unprotected"),
+          "Boulle, Nakatsukasa, Townsend 2020, arXiv:2004.01902",
+          note="starts near relu; the denominator is unprotected"),
     Entry("pau",
           "(a0[0.03356] + a1[0.5050]*x + a2[1.6534]*x**2 + a3[2.0100]*x**3 + a4[0.9319]*x**4 + a5[0.1524]*x**5)"
           "/(1 + abs(b1[3e-06]*x) + abs(b2[3.980]*x**2) + abs(b3[5e-07]*x**3) + abs(b4[0.3018]*x**4))",

@@ -104,8 +104,12 @@ def _check_word(name: str, kind: str, word: str, words: tuple[str, ...]) -> None
 
 
 def _checked_start(name: str, start: float, constraint: str) -> float:
-    if isinstance(start, bool | str) or not math.isfinite(value := float(start)):
-        raise ExprError(f"parameter {name!r} starts at {start!r}; a finite number is needed")
+    try:
+        value = math.nan if isinstance(start, bool | str) else float(start)
+    except (TypeError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ExprError(f"parameter {name!r} cannot start at {start!r}; a finite number is needed")
     if constraint == "positive" and value <= 0:
         raise ExprError(f"parameter {name!r} is positive and cannot start at {value!r}")
     if constraint == "unit" and not 0 < value < 1:

@@ -70,6 +70,7 @@ _ROWS = (
     Primitive("abs", 1, sympy.Abs, "sqrt(a**2)", smooth=False),
     Primitive("sign", 1, sympy.sign, "a/abs(a), 0 at 0", smooth=False),
     Primitive("step", 1, _step, "1 if a > 0 else 0", "the slope of relu in torch", smooth=False),
+    Primitive("floor", 1, sympy.floor, "the largest integer that is not above a", smooth=False),
     Primitive("sqrt", 1, sympy.sqrt, "a**(1/2)", domain=(0, inf)),
     Primitive("exp", 1, sympy.exp, "e**a"),
     Primitive("expm1", 1, f.expm1, "exp(a) - 1"),

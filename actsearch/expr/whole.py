@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import mpmath
 import sympy
 from sympy import S
+from sympy.core.function import ArgumentIndexError
 
 _GUARD_BITS = 20
 
@@ -51,7 +52,7 @@ class Whole(sympy.Function):
     def fdiff(self, argindex: int = 1) -> Any:
         """Return the derivative in the argument."""
         if argindex != 1:
-            raise sympy.ArgumentIndexError(self, argindex)
+            raise ArgumentIndexError(self, argindex)
         return self._slope(self.args[0])
 
     def _eval_rewrite_as_elementary(self, arg: Any, **hints: Any) -> Any:
