@@ -1,8 +1,8 @@
 """The panel: baselines fitted before any candidate, and copies of one of them that show what luck alone does.
 
-Both live in the study ``NAME/panel``. A panel trial is one baseline with one replicate in all cells. Its score needs the
-whole panel, so a finished fit waits as a running trial with all its attributes (a kill loses nothing) and is told its
-score when the last one is in.
+Both live in the study ``NAME/panel``. A panel trial is one baseline with one replicate in all cells. Its score needs
+the whole panel, so a finished fit waits as a running trial with all its attributes (a kill loses nothing) and is told
+its score when the last one is in.
 """
 
 from __future__ import annotations

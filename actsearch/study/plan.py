@@ -12,6 +12,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,7 +105,7 @@ def steps_of(rungs: Sequence[float], n_steps: int) -> tuple[int, ...]:
     """
     counts = all(isinstance(rung, int) and not isinstance(rung, bool) and rung > 1 for rung in rungs) and bool(rungs)
     steps = tuple(int(rung) if counts else max(1, round(rung * n_steps)) for rung in rungs)
-    bad = not steps or any(rung <= 0 for rung in rungs) or any(a >= b for a, b in zip(steps, steps[1:], strict=False))
+    bad = not steps or any(rung <= 0 for rung in rungs) or any(a >= b for a, b in pairwise(steps))
     if bad or (not counts and rungs[-1] != 1):
         raise StudyError(
             f"rungs={tuple(rungs)} for {n_steps} steps: rungs ascend, and are fractions of the task's steps that end "

@@ -17,7 +17,6 @@ from actsearch.study.callbacks import Callbacks
 from actsearch.study.config import Settings, check_same, config_of
 from actsearch.study.executor import Pool
 from actsearch.study.finals import FACTORS, Rules, run_finals
-from actsearch.study.fits import Attributes
 from actsearch.study.function import Function, function_of
 from actsearch.study.interrupt import Interrupts
 from actsearch.study.jobs import run_fits, warm_up
