@@ -94,9 +94,8 @@ class Activation(nn.Module):
     def n_channels(self) -> int | None:
         """Number of channels; None without parameters per channel, or before the first input."""
         for slot in self.slots:
-            raw = self._parameters[slot.raw]
+            raw = self._raw(slot)
             if slot.per_channel and not nn.parameter.is_lazy(raw):
-                assert raw is not None
                 return raw.numel()
         return None
 
@@ -147,12 +146,15 @@ class Activation(nn.Module):
         return nn.Parameter(torch.full(shape, raw_start(slot.parameter), dtype=torch.get_default_dtype()))
 
     def _value(self, slot: Slot) -> Tensor:
+        return CONSTRAINTS[slot.parameter.constraint].transform(self._raw(slot))
+
+    def _raw(self, slot: Slot) -> Tensor:
         raw = self._parameters[slot.raw]
         assert raw is not None
-        return CONSTRAINTS[slot.parameter.constraint].transform(raw)
+        return raw
 
     def _known_value(self, slot: Slot) -> Tensor:
-        if nn.parameter.is_lazy(self._parameters[slot.raw]):
+        if nn.parameter.is_lazy(self._raw(slot)):
             raise ActivationError(
                 f"{self.text!r} has parameters per channel and has seen no input yet: pass n_channels=... when making "
                 "it, or call it once"

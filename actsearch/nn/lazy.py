@@ -14,7 +14,7 @@ from actsearch.nn.activation import Activation, Slot, check_channel_dim
 from actsearch.nn.constraints import raw_start
 
 
-class LazyActivation(LazyModuleMixin, Activation):  # type: ignore[misc] # the mixin's self is a protocol
+class LazyActivation(LazyModuleMixin, Activation):
     """An :class:`Activation` with parameters per channel before the first input; it becomes one at its first call.
 
     Parameters per channel are ``torch.nn.parameter.UninitializedParameter`` until a call or a state dict gives them
@@ -34,10 +34,12 @@ class LazyActivation(LazyModuleMixin, Activation):  # type: ignore[misc] # the m
         check_channel_dim(x, self.channel_dim)
         with torch.no_grad():
             for slot in self.slots:
-                raw = self._parameters[slot.raw]
+                raw = self._raw(slot)
                 if is_lazy(raw):
                     raw.materialize((x.shape[self.channel_dim],))
                     raw.fill_(raw_start(slot.parameter))
 
     def _start(self, slot: Slot, n_channels: int | None) -> nn.Parameter:
-        return UninitializedParameter() if slot.per_channel else super()._start(slot, n_channels)
+        if slot.per_channel:
+            return UninitializedParameter()  # type: ignore[return-value] # torch types it as no Parameter
+        return super()._start(slot, n_channels)

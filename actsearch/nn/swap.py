@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from actsearch.errors import SwapError
-from actsearch.nn.analysis import Edit
 from actsearch.nn.make import make
-from actsearch.nn.places import Coded, Held, Places, find_places, is_activation
-from actsearch.nn.rewrite import SwappedMethod
-from actsearch.nn.selection import selection
+from actsearch.nn.surgery.edits import Edit
+from actsearch.nn.surgery.places import Coded, Held, Places, find_places, is_activation
+from actsearch.nn.surgery.rewrite import SwappedMethod
+from actsearch.nn.surgery.selection import selection
 
 Factory = Callable[[], nn.Module]
 

@@ -91,7 +91,7 @@ class _Tracker(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.before: dict[nn.Module, Source] = {}
-        self._sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._sources: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

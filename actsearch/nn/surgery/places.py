@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import types
 from collections.abc import Iterator
@@ -12,10 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from actsearch.nn.analysis import FOREIGN, Analysis, Edit, Findings, is_foreign
-from actsearch.nn.rewrite import SwappedMethod, method_of
-from actsearch.nn.selection import Selection
-from actsearch.nn.source import place, plain
+from actsearch.nn.surgery.analysis import FOREIGN, Analysis, is_foreign
+from actsearch.nn.surgery.edits import Edit, Findings
+from actsearch.nn.surgery.rewrite import SwappedMethod, method_of
+from actsearch.nn.surgery.selection import Selection
+from actsearch.nn.surgery.source import place, plain
 
 # Methods that build or load a model and never see its activations' inputs.
 _BUILDERS = ("__init__", "__post_init__")
@@ -161,7 +161,6 @@ def _find_coded(module: nn.Module, analysis: Analysis, found: Places) -> None:
             found.coded.append(Coded(module, name, edits))
 
 
-@functools.lru_cache(maxsize=1024)
 def _methods(kind: type) -> dict[str, type]:
     """Return the methods of a model's own classes that may see activations, each with the class that defines it."""
     own: dict[str, type] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from actsearch.nn.source import Definition
+from actsearch.nn.surgery.source import Definition
 
 
 class Unknown:

@@ -46,7 +46,7 @@ def rebuild(function: types.FunctionType, changed: Definition, added: Mapping[st
         code, function.__globals__, function.__name__, function.__defaults__, tuple(cells[n] for n in code.co_freevars)
     )
     functools.update_wrapper(new, function)
-    del new.__wrapped__
+    del vars(new)["__wrapped__"]
     new.__kwdefaults__ = function.__kwdefaults__
     return new
 

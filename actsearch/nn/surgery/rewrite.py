@@ -11,8 +11,8 @@ from typing import Any
 from torch import nn
 
 from actsearch.errors import SwapError
-from actsearch.nn.analysis import Edit, input_of, key_of
-from actsearch.nn.source import Definition, decorated, definition, place, plain, rebuild
+from actsearch.nn.surgery.edits import Edit, input_of, key_of
+from actsearch.nn.surgery.source import Definition, decorated, definition, place, plain, rebuild
 
 # The parameter by which a helper gets the module whose submodules it calls.
 OWNER = "_swapped_owner"

@@ -7,16 +7,17 @@ import builtins
 import sys
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from actsearch.nn.known import BY_METHOD, ROWS
-from actsearch.nn.resolve import UNKNOWN, Scope
-from actsearch.nn.selection import Selection
-from actsearch.nn.source import definition, place, plain
+from actsearch.nn.surgery.edits import Edit, Findings, input_of, key_of
+from actsearch.nn.surgery.resolve import UNKNOWN, Scope
+from actsearch.nn.surgery.selection import Selection
+from actsearch.nn.surgery.source import definition, place, plain
 
 # Their code is not a model's own: never read, never rewritten.
 FOREIGN = frozenset(sys.stdlib_module_names) | {
@@ -30,55 +31,6 @@ FOREIGN = frozenset(sys.stdlib_module_names) | {
     "torchmetrics",
 }
 _FUNCTION_NAMES = frozenset(f.__name__ for row in ROWS for f in row.functions)
-Key = tuple[str, int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One place in a function's code.
-
-    Attributes:
-        key: kind of syntax node, first line and column, last line and column.
-        kind: "reference" (a function or module is named), "call" (a function is called), "in_place" (called as a
-            statement that changes its argument), "method" (``x.relu()``), "method_in_place", "helper" (a function whose
-            own code has places) or "super" (the same of a base class's method).
-        site: attribute of the model's module under which the new activation hangs; "" until it is given one.
-        function: the helper.
-        edits: the helper's places.
-    """
-
-    key: Key
-    kind: str
-    site: str = ""
-    function: types.FunctionType | None = None
-    edits: tuple[Edit, ...] = ()
-
-    @property
-    def is_helper(self) -> bool:
-        """Whether the places are in another function."""
-        return self.function is not None
-
-    def sites(self) -> list[str]:
-        """Return the sites, in order of the code."""
-        return [site for edit in self.edits for site in edit.sites()] if self.is_helper else [self.site]
-
-
-@dataclass
-class Findings:
-    """What reading code has shown.
-
-    Attributes:
-        left: labels of activations that are not selected.
-        problems: sentences, each with file and line, about what cannot be followed.
-    """
-
-    left: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def key_of(node: ast.expr) -> Key:
-    """Return what tells a node from all others of its file."""
-    return (type(node).__name__, node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
 
 
 class Analysis:
@@ -333,13 +285,6 @@ class _Reader(ast.NodeVisitor):
     def _check_input(self, node: ast.Call) -> None:
         if not input_of(node):
             self.problem(node, "the call's input cannot be told from its other arguments")
-
-
-def input_of(node: ast.Call) -> ast.expr | None:
-    """Return the argument that an activation function is applied to."""
-    if node.args:
-        return None if isinstance(node.args[0], ast.Starred) else node.args[0]
-    return next((keyword.value for keyword in node.keywords if keyword.arg in ("input", "x")), None)
 
 
 def is_foreign(function: types.FunctionType) -> bool:
