@@ -1,0 +1,94 @@
+"""Exhaustive search: every candidate of the space once, in the space's own order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from actsearch.errors import StudyError
+from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
+
+if TYPE_CHECKING:
+    from actsearch.space import Space
+
+
+def make_sampler(space: Space, seed: int = 0) -> BaseSampler:
+    """Return a sampler that takes the first candidate that no trial of the study has taken; it serves every space.
+
+    Different choices that make the same function are different candidates; the search finds that out before training.
+
+    Args:
+        space: any space; a large one is enumerated only as far as trials go.
+        seed: without influence: the order is the space's.
+    """
+    return Exhaustive(space, seed)
+
+
+class Exhaustive(Planned):
+    """See :func:`make_sampler`; ``study.optimize`` stops by itself when all candidates have been tried."""
+
+    def __init__(self, space: Space, seed: int = 0) -> None:
+        super().__init__(seed)
+        self._space = space
+        self._ahead = space.enumerate_choices()
+        self._next: dict[str, str] | None = None
+
+    def is_exhausted(self, study: Study) -> bool:
+        """Return whether every candidate has been taken by a trial."""
+        return self._peek(study, all_trials(study)) is None
+
+    def plan(self, study: Study, trial: FrozenTrial) -> dict[str, str]:
+        """Return the choices of the next candidate.
+
+        Raises:
+            StudyError: there is none left; the trial is failed.
+        """
+        fixed = fixed_choices(trial)
+        others = [other for other in all_trials(study) if other.number != trial.number]
+        choices = self._completion(fixed, others) if fixed else self._peek(study, others)
+        if choices is None:
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            raise StudyError(f"all {self._space.size()} candidates of space {self._space.name!r} have been tried")
+        return choices
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """Stop ``study.optimize`` when this was the last candidate."""
+        super().after_trial(study, trial, state, values)
+        if study._thread_local.in_optimize_loop and self.is_exhausted(study):
+            study.stop()
+
+    def _peek(self, study: Study, trials: list[FrozenTrial]) -> dict[str, str] | None:
+        """Return the next candidate that neither a trial nor a plan has taken.
+
+        The enumeration never goes back: what it has passed was taken, and a trial, once made, stays in the study.
+        """
+        taken = {choices_of(trial) for trial in trials}
+        taken.update(frozenset(plan.items()) for plan in self._plans.values())
+        while self._next is None or frozenset(self._next.items()) in taken:
+            self._next = next(self._ahead, None)
+            if self._next is None:
+                return None
+        return self._next
+
+    def _completion(self, fixed: dict[str, str], trials: list[FrozenTrial]) -> dict[str, str]:
+        """Return an untaken candidate with the fixed choices of an enqueued trial; failing that, just those."""
+        if self._is_whole(fixed):
+            return fixed
+        taken = {choices_of(trial) for trial in trials}
+        candidates = (choices for choices in self._space.enumerate_choices() if fixed.items() <= choices.items())
+        return next((choices for choices in candidates if frozenset(choices.items()) not in taken), fixed)
+
+    def _is_whole(self, choices: dict[str, str]) -> bool:
+        missing = []
+
+        def replay(name: str, options: tuple[str, ...]) -> str:
+            if choices.get(name) not in options:
+                missing.append(name)
+            return choices.get(name, options[0])
+
+        self._space.decode(replay)
+        return not missing
