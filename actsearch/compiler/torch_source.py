@@ -88,7 +88,7 @@ class _Printer:
         if node.op in _CLAMP and any(constant):
             return _CLAMP[node.op].format(*(args if constant[1] else args[::-1]))
         if node.op == "select" and constant[1] and constant[2]:  # two numbers would take torch's default dtype
-            return f"torch.where({args[0]}, {args[1]}, {args[2]}).to(x.dtype)"
+            return f"torch.where({args[0]}, x.new_full((), {args[1]}), {args[2]})"
         template = OPS[node.op].torch
         assert template is not None, f"{node.op} is not a basic operation"
         return template.format(*(_bracketed(arg) if node.op in _INFIX else arg for arg in args))
