@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,9 +15,11 @@ import sympy
 from actsearch import plugins
 from actsearch.errors import ExportError, ReportError
 from actsearch.expr.parameters import Parameter, parameters_of
-from actsearch.expr.program import evaluate, lower
+from actsearch.expr.program import Program, derivative, evaluate, lower
 from actsearch.expr.resolve import to_expr
+from actsearch.expr.text import format as format_expr
 
+Function = Callable[..., np.ndarray]
 FORMATS = "actsearch.report.exporters"
 # Where original and read-back are compared: the middle densely, the tails to where exponentials over- and underflow.
 POINTS = np.concatenate([np.linspace(-8.0, 8.0, 33), *(sign * np.logspace(-6, 3, 10) for sign in (-1, 1))])
@@ -69,24 +72,33 @@ def suffix(format: str) -> str:
 def verify(expr: sympy.Expr, exporter: ModuleType, path: Path, format: str) -> None:
     """Compare what ``path`` holds with ``expr``, at the parameters' start values and at others.
 
+    A format that brings a derivative of its own (``load_derivative``) has that compared too.
+
     Raises:
         ExportError: a value differs, or the function is finite nowhere, so that nothing can be compared.
     """
-    function = exporter.load(path)
     program = lower(expr)
     parameters = parameters_of(expr)
+    _compare(f"the {format} export of {format_expr(expr)}", program, parameters, exporter.load(path))
+    if hasattr(exporter, "load_derivative"):
+        slope = derivative(program, (1, *[0] * len(parameters)))
+        name = f"the derivative in the {format} export of {format_expr(expr)}"
+        _compare(name, slope, parameters, exporter.load_derivative(path))
+
+
+def _compare(name: str, program: Program, parameters: Sequence[Parameter], function: Function) -> None:
     for values in ([p.start for p in parameters], [_elsewhere(p, place) for place, p in enumerate(parameters)]):
         expected = evaluate(program, POINTS, values)
         comparable = np.isfinite(expected)
         if not comparable.any():
-            raise ExportError(f"{expr} is finite at none of {len(POINTS)} points, so its export cannot be compared")
+            raise ExportError(f"{name} cannot be compared: the original is finite at none of {len(POINTS)} points")
         actual = np.asarray(function(POINTS, *values), dtype=np.float64)
         wrong = comparable & ~np.isclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE)
         if wrong.any():
             place = int(np.argmax(wrong))
             raise ExportError(
-                f"the {format} export of {expr} differs from it: f({POINTS[place]:g}) is {expected[place]!r}, "
-                f"read back {actual[place]!r}"
+                f"{name} differs from the original: at x = {POINTS[place]:g} it is {float(actual[place])!r} in the "
+                f"file and should be {float(expected[place])!r}"
             )
 
 

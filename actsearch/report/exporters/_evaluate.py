@@ -31,7 +31,7 @@ def by_mpmath(expr: sympy.Expr, parameters: Sequence[sympy.Symbol]) -> Function:
 
     Where the value is not real it is NaN; where it is too large for float64, infinite.
     """
-    compute = sympy.lambdify((x, *parameters), expr, modules="mpmath")
+    compute = sympy.lambdify((x, *parameters), expr, modules="mpmath", dummify=True)
 
     def function(points: Array, *values: float) -> Array:
         with mpmath.workdps(DIGITS):

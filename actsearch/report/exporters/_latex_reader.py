@@ -1,7 +1,7 @@
 r"""A reader of the LaTeX that the LaTeX exporter writes: recursive descent over tokens, nothing is evaluated as code.
 
 It knows numbers, ``x``, ``t``, declared parameters, ``\pi``, ``e``, sums, products, ``\frac``, ``\sqrt``, powers,
-``\left| \right|``, calls (a name, then ``{\left( ... \right)}``), ``\max``, ``\min``, cases, and definitions below the
+absolute values, floors, calls (a name, then ``{\left( ... \right)}``), ``\max``, ``\min``, cases, and definitions below the
 formula. Anything else is an ExportError.
 """
 
@@ -209,6 +209,10 @@ class _Reader:
         if self.accept(r"\left", "|"):
             value = sympy.Abs(self.group())
             self.take(r"\right", "|")
+            return value
+        if self.accept(r"\left", r"\lfloor"):
+            value = sympy.floor(self.group())
+            self.take(r"\right", r"\rfloor")
             return value
         if self.peek(r"\left"):
             return self.bracket()[0]

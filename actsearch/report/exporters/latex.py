@@ -72,7 +72,7 @@ def _name(kind: type[Whole]) -> str:
 
 
 class _Printer(LatexPrinter):  # type: ignore[misc]
-    """SymPy's printer with numbers in full, brackets that tell a call from a product, and names that stay one symbol."""
+    """SymPy's printer with full numbers, brackets that tell a call from a product, and names as one symbol."""
 
     printmethod = "_no_method"  # a class's own _latex doesn't put the braces that the reader goes by
 
