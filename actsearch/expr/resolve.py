@@ -55,7 +55,7 @@ def to_expr(spec: str | float | sympy.Expr) -> sympy.Expr:
     """
     if isinstance(spec, str):
         return _from_text(spec)
-    if isinstance(spec, (bool, sympy.logic.boolalg.Boolean)):
+    if isinstance(spec, bool):  # a Symbol is a Boolean to SymPy, so that class says nothing
         raise ExprError(f"{spec!r} is a truth value, not an expression")
     try:
         expr = sympy.sympify(spec, strict=True)
