@@ -1,7 +1,7 @@
 """Values with their rounding errors: a program is evaluated several times with noise in every operation.
 
-What the noise does to a result is what rounding may have done to it. The noise is some 30 times as large as the rounding
-of the operations, and its signs are fixed, so the same program always gives the same answer.
+What the noise does to a result is what rounding may have done to it. The noise is some 30 times as large as the
+rounding of the operations, and its signs are fixed, so the same program always gives the same answer.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from actsearch.expr.parameters import Parameter
 Array = npt.NDArray[np.float64]
 
 # In general position: no two have a simple ratio, sum or difference, and none is near a kink, a pole or a zero that a
-# formula with small constants has. They reach past 6, where relu6 leaves relu, and are densest where pre-activations are.
+# formula with small constants has. They reach past 6, where relu6 leaves relu, and are densest near 0.
 SAMPLE_POINTS: Array = np.array(
     [
         *(-9.2371094716, -7.1438265513, -5.6190472839, -4.2837160494, -3.3714928517, -2.5173904826, -1.8260473915),

@@ -60,9 +60,9 @@ def read_document(text: str, faults: Faults) -> Document:
         return document
     for key, value in _pairs(root, "", faults):
         _read_key(key, value, document, faults)
-    for key in REQUIRED:
-        if key not in document.texts and not (key == "rules" and _has(root, "rules")):
-            faults.add(1, key, "this key is missing")
+    for required in REQUIRED:
+        if not _has(root, required):
+            faults.add(1, required, "this key is missing")
     return document
 
 

@@ -56,12 +56,17 @@ class Space:
     def decode(self, chooser: Chooser) -> sympy.Expr:
         """Return the expression that a chooser decides.
 
-        A candidate asks ``chooser(name, options)`` for its choices in order of evaluation. A candidate with a constant part that is not a real number (1/0) is ``sympy.nan``.
+        A candidate asks ``chooser(name, options)`` for its choices in order of evaluation. A candidate with a constant
+        part that is not a real number (1/0) is ``sympy.nan``.
 
         Raises:
             SpaceError: a :class:`~actsearch.space.choosers.ReplayChooser` lacks a choice; whatever the chooser raises.
         """
         return build(self.grammar, derive(self.levels, chooser))
+
+    def choose(self, chooser: Chooser) -> dict[str, str]:
+        """Return the choices that a chooser decides, without making the expression: name -> option, in order."""
+        return choices_of(derive(self.levels, chooser))
 
     def sample(self, seed: int) -> sympy.Expr:
         """Return a random expression: at each place every option has the same probability.

@@ -1,4 +1,4 @@
-"""From the text of an alternative to its template: calls of rules and parameters are taken out, the rest is a formula."""
+"""From the text of an alternative to its template: calls of rules and parameters are taken out, a formula is left."""
 
 from __future__ import annotations
 
