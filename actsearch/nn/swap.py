@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 from collections import Counter
@@ -100,8 +101,9 @@ def _factory(new: Any) -> Factory:
 
 def _called(new: Callable[..., Any]) -> nn.Module:
     try:
-        inspect.signature(new).bind()
-    except (TypeError, ValueError):
+        with contextlib.suppress(ValueError):  # some builtins tell no signature
+            inspect.signature(new).bind()
+    except TypeError:
         raise SwapError(f"new={new!r} cannot be called without arguments; a factory of modules is needed") from None
     module = new()
     if not isinstance(module, nn.Module):
@@ -132,9 +134,10 @@ def _put(held: Held, activation: nn.Module) -> None:
         vars(parent).pop(name, None)
         parent._modules[name] = activation
         return
-    # an entry of a plain container is registered besides, so that its parameters are the model's
-    parent.add_module(_free_name(parent), activation)
     container = vars(parent)[name]
+    # an entry of a plain container is registered besides, so that its parameters are the model's
+    registered = [n for n, child in parent._modules.items() if child is container[held.key]] or [_free_name(parent)]
+    parent._modules.update(dict.fromkeys(registered, activation))
     if isinstance(container, tuple):
         vars(parent)[name] = tuple(activation if index == held.key else v for index, v in enumerate(container))
     else:

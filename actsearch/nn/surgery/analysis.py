@@ -15,7 +15,8 @@ from torch import nn
 
 from actsearch.nn.known import BY_METHOD, ROWS
 from actsearch.nn.surgery.edits import Edit, Findings, input_of, key_of
-from actsearch.nn.surgery.resolve import UNKNOWN, Scope
+from actsearch.nn.surgery.resolve import UNKNOWN, Scope, Unknown
+from actsearch.nn.surgery.rewrite import SwappedMethod
 from actsearch.nn.surgery.selection import Selection
 from actsearch.nn.surgery.source import definition, place, plain
 
@@ -144,7 +145,7 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.func, ast.Call) and self.analysis.chosen.is_class(self.scope.resolve(node.func.func)):
             self._visit_built(node)
             return
-        called = self.scope.resolve(node.func)
+        called = self._resolve(node.func)
         if called is UNKNOWN and self._visit_method(node):
             return
         is_call = self._is_old(called) and not isinstance(called, nn.Module)
@@ -166,25 +167,36 @@ class _Reader(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if self._visit_reference(node):
             return
-        held = self.scope.resolve(node.value)
+        held = self._resolve(node.value)
         values = list(held.values()) if isinstance(held, dict) else held
         if isinstance(values, list | tuple) and any(self._is_old(v) and self.analysis.chosen.has(v) for v in values):
             self.problem(node, "which activation this is can be told only by a run; choose it in __init__")
         self.generic_visit(node)
 
+    def _resolve(self, node: ast.expr) -> Any:
+        """Return what an expression stands for; UNKNOWN also for what hangs in the model and is replaced there."""
+        if self._is_held(node.value if isinstance(node, ast.Subscript) else node):
+            return UNKNOWN
+        thing = self.scope.resolve(node)
+        if id(thing) in self.analysis.registered or isinstance(thing, SwappedMethod):
+            return UNKNOWN
+        return thing
+
+    def _is_held(self, node: ast.expr) -> bool:
+        """Return whether an expression is an attribute of a module's instance."""
+        if not isinstance(node, ast.Attribute):
+            return False
+        base = self.scope.resolve(node.value)
+        return isinstance(base, nn.Module) and node.attr in vars(base)
+
     def _is_old(self, thing: Any) -> bool:
-        return (
-            thing is not UNKNOWN
-            and not isinstance(thing, type)
-            and id(thing) not in self.analysis.registered
-            and self.analysis.chosen.label(thing) is not None
-        )
+        return not isinstance(thing, type | Unknown) and self.analysis.chosen.label(_unbound(thing)) is not None
 
     def _is_new(self, thing: Any) -> bool:
         """Return whether the activation is selected; note it when it is left alone."""
-        if self.analysis.chosen.has(thing):
+        if self.analysis.chosen.has(_unbound(thing)):
             return True
-        self.analysis.findings.left.append(self.analysis.chosen.label(thing) or "")
+        self.analysis.findings.left.append(self.analysis.chosen.label(_unbound(thing)) or "")
         return False
 
     def _visit_reference(self, node: ast.expr) -> bool:
@@ -193,8 +205,8 @@ class _Reader(ast.NodeVisitor):
             return False
         if self._visit_known(node):
             return True
-        thing = self.scope.resolve(node)
-        if thing is UNKNOWN or id(thing) in self.analysis.registered:
+        thing = self._resolve(node)
+        if thing is UNKNOWN:
             return False
         if self._is_old(thing):
             if self._is_new(thing):
@@ -262,9 +274,11 @@ class _Reader(ast.NodeVisitor):
         assert isinstance(node.func, ast.Call)
         kind = self.scope.resolve(node.func.func)
         label = self.analysis.chosen.label(kind.__new__(kind))
-        if label in self.analysis.chosen.labels or kind in self.analysis.chosen.classes:
+        if self._visit_known(node.func):
+            pass
+        elif label in self.analysis.chosen.labels or kind in self.analysis.chosen.classes:
             self.add(node.func, "reference")
-        elif not self._visit_known(node.func):
+        else:
             self.analysis.findings.left.append(label or kind.__name__)
         for argument in node.args:
             self.visit(argument)
@@ -273,6 +287,8 @@ class _Reader(ast.NodeVisitor):
         """Handle ``x.relu()``; with arguments it is somebody else's method."""
         method = node.func
         if not isinstance(method, ast.Attribute) or node.args or node.keywords or method.attr not in BY_METHOD:
+            return False
+        if not isinstance(self.scope.resolve(method.value), Unknown | torch.Tensor):
             return False
         self.visit(method.value)
         label = BY_METHOD[method.attr].name
@@ -285,6 +301,10 @@ class _Reader(ast.NodeVisitor):
     def _check_input(self, node: ast.Call) -> None:
         if not input_of(node):
             self.problem(node, "the call's input cannot be told from its other arguments")
+
+
+def _unbound(thing: Any) -> Any:
+    return thing.__func__ if isinstance(thing, types.MethodType) else thing
 
 
 def is_foreign(function: types.FunctionType) -> bool:

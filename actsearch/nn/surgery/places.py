@@ -93,14 +93,17 @@ def is_activation(module: nn.Module, chosen: Selection) -> bool:
 def _find_held(module: nn.Module, chosen: Selection, found: Places) -> None:
     if is_activation(module, chosen):
         return
-    for name, child in module._modules.items():
-        _note(Held(module, name), child, chosen, found)
+    in_containers: set[int] = set()
     for name, value in vars(module).items():
         if name in ("_modules", "_parameters", "_buffers") or isinstance(value, SwappedMethod):
             continue
         for key, item in _items(value):
+            in_containers.add(id(item))
             _note(Held(module, name, key), item, chosen, found)
             _refuse_stored(module, name, item, chosen, found)
+    for name, child in module._modules.items():
+        if id(child) not in in_containers:  # else it is replaced together with the entry
+            _note(Held(module, name), child, chosen, found)
 
 
 def _note(place_: Held, thing: Any, chosen: Selection, found: Places) -> None:

@@ -86,7 +86,8 @@ def attribute(base: Any, name: str) -> Any:
                 return table[name]
     found = inspect.getattr_static(base, name, UNKNOWN)
     if isinstance(found, staticmethod):
-        return found.__func__
+        # marked as the module's, whose methods are read where the module is
+        return types.MethodType(found.__func__, base) if isinstance(base, nn.Module) else found.__func__
     if isinstance(found, classmethod) or inspect.isdatadescriptor(found):
         return UNKNOWN
     if inspect.isfunction(found) and not isinstance(base, type) and name not in getattr(base, "__dict__", {}):
