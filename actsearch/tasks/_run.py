@@ -8,8 +8,8 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from actsearch import __version__
 from actsearch.errors import TaskError
@@ -128,7 +128,7 @@ def _steps_done(state: dict[str, Any]) -> int:
 def _key(job: FitJob, n_threads: int | None) -> dict[str, Any]:
     """What makes two jobs the same fit, as plain data; ``stop_step`` and ``test`` are not part of it."""
     return {
-        "versions": [__version__, torch.__version__, lightning.__version__, platform.machine()],
+        "versions": [__version__, str(torch.__version__), lightning.__version__, platform.machine()],
         "n_threads": n_threads or torch.get_num_threads(),
         "task": job.task.name,
         "settings": repr(sorted(job.task.settings.items())),

@@ -47,6 +47,7 @@ class Session(Callback):
         self._seconds_before = 0.0
         self._resumed_at = 0
         self._random: dict[str, Any] | None = None
+        self._metrics: dict[str, torch.Tensor] = {}
         self._trainer: Trainer
 
     # Where the training is (for Stream)
@@ -87,6 +88,7 @@ class Session(Callback):
                 _rng.seed_all(_build.seed(self.job, "dropout"))
             else:
                 _rng.restore(self._random)
+                self._trainer.callback_metrics.update(self._metrics)
         if self.step == self.job.stop_step:
             if self.job.state_path is not None and self.step != self._resumed_at:
                 self._trainer.save_checkpoint(self.job.state_path, weights_only=False)
@@ -164,6 +166,8 @@ class Session(Callback):
             "random": _rng.collect(),
             "seconds": self.seconds,
             "losses": self._losses,
+            # schedulers that watch a metric go on reading the last one between rungs
+            "metrics": dict(self._trainer.callback_metrics),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -172,6 +176,7 @@ class Session(Callback):
         self._resumed_at = state_dict["step"]
         self._random = state_dict["random"]
         self._losses = list(state_dict["losses"])
+        self._metrics = state_dict["metrics"]
         self._seconds_before = state_dict["seconds"]
 
     def _check_finite(self, metric: float, val_loss: float) -> None:

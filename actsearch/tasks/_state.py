@@ -60,8 +60,10 @@ def read_state(path: str | None, key: dict[str, Any]) -> dict[str, Any] | None:
         return None
     try:
         stored = torch.load(io.BytesIO(data[_DIGEST_SIZE:]), weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError):
-        # whole, but holding types that are not plain data: a module's own additions to its checkpoint
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        # whole, so it holds types that are not plain data: what a module or its callbacks add to a checkpoint
+        reason = str(error).splitlines()[-1]
+        _log.warning("the state in %s holds more than plain data, so the fit starts again (%s)", path, reason)
         return None
     return stored["content"] if stored["key"] == key else None
 
