@@ -155,8 +155,8 @@ class Loop:
     def _repeat(self, trial: optuna.Trial, number: int) -> None:
         """Give a duplicate the value and the state of the first trial of its function."""
         first = self.study.get_trials(deepcopy=False)[number]
-        for step, value in first.intermediate_values.items():
-            trial.report(value, step)
+        for step, reported in first.intermediate_values.items():
+            trial.report(reported, step)
         value = first.value if first.state == TrialState.COMPLETE else None
         self._tell(trial, {"outcome": "duplicate", "duplicate_of": number}, first.state, value)
 

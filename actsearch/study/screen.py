@@ -15,6 +15,7 @@ _GRID = np.concatenate([np.linspace(-10, 10, 401), [0.0]])
 _CENTRE = np.abs(_GRID) <= 3
 MAX_SLOPE = 1e6  # beyond it one step of training at any usual learning rate leaves the range of float32 products
 MIN_SLOPE = 1e-6  # below it everywhere nothing in front of the activation learns in float32
+MIN_VARIATION = 1e-7  # standard deviation relative to the mean: less is lost in float32
 
 
 def screen(expr: sympy.Expr) -> str | None:
@@ -53,4 +54,6 @@ def moment_reason(expr: sympy.Expr) -> str | None:
     result = moments(expr)
     if not np.isfinite([result.mean, result.mean_square, result.derivative_mean_square]).all():
         return "its moments under N(0, 1) are not finite"
+    if result.standard_deviation <= MIN_VARIATION * abs(result.mean):
+        return "constant under N(0, 1)"
     return None

@@ -279,4 +279,6 @@ def _place(storage: str | os.PathLike[str] | optuna.storages.BaseStorage | None,
 def _load_space(space: Space | str | os.PathLike[str]) -> Space:
     from actsearch.space.load import load_space
 
-    return load_space(space) if isinstance(space, (str, os.PathLike)) else space
+    if isinstance(space, str):
+        return load_space(space)
+    return load_space(Path(space)) if isinstance(space, os.PathLike) else space
