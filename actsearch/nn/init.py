@@ -156,11 +156,15 @@ def _measured(function: Callable[[Tensor], Tensor]) -> Moments:
 
     def values(x: Any) -> Any:
         with torch.no_grad():
-            result = function(torch.from_numpy(np.ascontiguousarray(x)))
-        if not isinstance(result, Tensor) or result.shape != x.shape:
-            raise ActivationError(f"{_describe(function)} is not elementwise: it does not keep the shape of its input")
-        return result.double().numpy()
+            return function(torch.from_numpy(np.ascontiguousarray(x))).double().numpy()
 
+    points = np.linspace(-1, 1, 7)
+    try:
+        together, apart = values(points), values(points[:3])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise ActivationError(f"{_describe(function)} is not a function of one tensor: {error}") from error
+    if together.shape != points.shape or not np.array_equal(together[:3], apart, equal_nan=True):
+        raise ActivationError(f"{_describe(function)} is not elementwise, so it has no gain")
     return moments_of_function(values)
 
 

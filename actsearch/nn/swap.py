@@ -6,7 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from actsearch.nn.surgery.edits import Edit
 from actsearch.nn.surgery.places import Coded, Held, Places, find_places, is_activation
 from actsearch.nn.surgery.rewrite import SwappedMethod
 from actsearch.nn.surgery.selection import selection
+from actsearch.nn.surgery.traced import replace_node
 
 Factory = Callable[[], nn.Module]
 
@@ -67,13 +68,20 @@ def swap(model: nn.Module, new: sympy.Expr | str | nn.Module | Factory, old: obj
     places = find_places(model, chosen)
     _check(model, places)
     factory = _factory(new)
-    built = [(held, _like(factory(), held.parent, model)) for held in places.held]
-    for held, activation in built:
-        _put(held, activation)
-    for coded in places.coded:
-        _rewrite(coded, factory, model)
+    fresh = [factory() for _ in range(places.n_places)]
+    taken: dict[nn.Module, list[str]] = {}
+    methods = [_rewritten(coded, taken) for coded in places.coded]
+    # nothing has changed so far, and nothing below can fail
+    for method in methods:
+        vars(method.module)[method.name] = method
+    for owner, sites in taken.items():
+        owner._modules.update({site: _like(fresh.pop(), owner, model) for site in sites})
+    for held in places.held:
+        _put(held, _like(fresh.pop(), held.parent, model))
+    for graph, node in places.traced:
+        replace_node(graph, node, free_name(graph), _like(fresh.pop(), graph, model))
     _leave_fast_paths(model, {held.parent for held in places.held})
-    return len(places.held) + sum(coded.n_new for coded in places.coded)
+    return places.n_places
 
 
 def _check(model: nn.Module, places: Places) -> None:
@@ -81,7 +89,7 @@ def _check(model: nn.Module, places: Places) -> None:
     if places.problems:
         problems = "\n  ".join(dict.fromkeys(places.problems))
         raise SwapError(f"{name} was left as it is, since its activations cannot all be followed:\n  {problems}")
-    if not places.held and not any(coded.n_new for coded in places.coded):
+    if not places.n_places:
         found = ", ".join(f"{label} ({n} places)" if n > 1 else label for label, n in Counter(places.left).items())
         hint = f"it has {found}; name what to replace with old=..." if found else "it has none that is known"
         raise SwapError(f"no activation of {name} was replaced: {hint}")
@@ -136,7 +144,7 @@ def _put(held: Held, activation: nn.Module) -> None:
         return
     container = vars(parent)[name]
     # an entry of a plain container is registered besides, so that its parameters are the model's
-    registered = [n for n, child in parent._modules.items() if child is container[held.key]] or [_free_name(parent)]
+    registered = [n for n, child in parent._modules.items() if child is container[held.key]] or [free_name(parent)]
     parent._modules.update(dict.fromkeys(registered, activation))
     if isinstance(container, tuple):
         vars(parent)[name] = tuple(activation if index == held.key else v for index, v in enumerate(container))
@@ -144,25 +152,26 @@ def _put(held: Held, activation: nn.Module) -> None:
         container[held.key] = activation
 
 
-def _rewrite(coded: Coded, factory: Factory, model: nn.Module) -> None:
-    edits = tuple(_with_sites(edit, coded.owner, factory, model) for edit in coded.edits)
-    vars(coded.owner)[coded.method] = SwappedMethod(coded.owner, coded.method, edits)
+def _rewritten(coded: Coded, taken: dict[nn.Module, list[str]]) -> SwappedMethod:
+    sites = taken.setdefault(coded.owner, [])
+    edits = tuple(_with_sites(edit, coded.owner, sites) for edit in coded.edits)
+    return SwappedMethod(coded.owner, coded.method, edits)
 
 
-def _with_sites(edit: Edit, owner: nn.Module, factory: Factory, model: nn.Module) -> Edit:
-    """Give every place of an edit that has none yet a submodule."""
+def _with_sites(edit: Edit, owner: nn.Module, taken: list[str]) -> Edit:
+    """Give every place of an edit that has none yet the name of a submodule."""
     if edit.is_helper:
-        return replace(edit, edits=tuple(_with_sites(inner, owner, factory, model) for inner in edit.edits))
+        return replace(edit, edits=tuple(_with_sites(inner, owner, taken) for inner in edit.edits))
     if edit.site:
         return edit
-    site = _free_name(owner)
-    owner.add_module(site, _like(factory(), owner, model))
-    return replace(edit, site=site)
+    taken.append(free_name(owner, taken))
+    return replace(edit, site=taken[-1])
 
 
-def _free_name(owner: nn.Module) -> str:
+def free_name(owner: nn.Module, taken: Sequence[str] = ()) -> str:
+    """Return the first of activation_0, activation_1, ... that a module has no use for yet."""
     number = 0
-    while hasattr(owner, f"activation_{number}"):
+    while hasattr(owner, f"activation_{number}") or f"activation_{number}" in taken:
         number += 1
     return f"activation_{number}"
 

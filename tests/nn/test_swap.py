@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -189,6 +191,7 @@ def test_activations_of_ones_own_are_named_by_class_and_function():
         (models.DynamicTable, "self.table[name]"),
         (models.DefaultArgument, "default of an argument"),
         (models.StoredLambda, "make it a method"),
+        (models.LostDecorator, "the decorator `tagged(tag)` of LostDecorator.forward cannot be applied again"),
     ],
 )
 def test_a_line_that_cannot_be_followed_is_named_and_nothing_changes(kind, line):
@@ -256,8 +259,92 @@ def test_wrong_arguments_are_told_before_the_model_changes():
     assert isinstance(model[1], nn.ReLU)
 
 
+def test_a_factory_that_fails_leaves_the_model_alone():
+    model = models.ResNet()
+    before = repr(model)
+    made = []
+
+    def factory():
+        made.append(nn.Tanh())
+        if len(made) > 3:
+            raise RuntimeError("no more")
+        return made[-1]
+
+    with pytest.raises(RuntimeError, match="no more"):
+        swap(model, factory)
+    assert repr(model) == before
+    assert "forward" not in vars(model)
+
+
 def test_torchs_random_state_is_left_alone():
     model = models.ResNet()
     before = torch.get_rng_state()
     swap(model, "x * sigmoid(beta[1.0] * x)")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_traced_graphs_are_edited():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 6)
+
+        def forward(self, x):
+            return torch.tanh(F.relu(self.layer(x), inplace=True).relu())
+
+    model = torch.fx.symbolic_trace(Net())
+    assert swap(model, "silu") == 2
+    expected = torch.tanh(silu(silu(model.layer(vector()))))
+    assert torch.allclose(model(vector()), expected, atol=1e-6)
+    assert torch.allclose(pickle.loads(pickle.dumps(model))(vector()), expected, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_class_of_a_notebook_survives_into_another_process(tmp_path):
+    source = "class Cell(nn.Module):\n    def forward(self, x):\n        return F.relu(x)\n"
+    program = f"""
+import linecache, pickle, sys, types
+import torch
+from torch import nn
+import torch.nn.functional as F
+import actsearch
+
+module = types.ModuleType("cell")
+module.__dict__.update(nn=nn, F=F)
+sys.modules["cell"] = module
+exec(compile({source!r}, "<cell 1>", "exec"), module.__dict__)
+if sys.argv[1] == "write":
+    linecache.cache["<cell 1>"] = (1, None, {source!r}.splitlines(True), "<cell 1>")
+    model = module.Cell()
+    assert actsearch.swap(model, "silu") == 1
+    pickle.dump(model, open({str(tmp_path / "model")!r}, "wb"))
+else:
+    model = pickle.load(open({str(tmp_path / "model")!r}, "rb"))
+    assert torch.allclose(model(torch.ones(1)), F.silu(torch.ones(1)))
+"""
+    for step in ("write", "read"):
+        subprocess.run([sys.executable, "-c", program, step], check=True)
+
+
+def test_lightning_modules_keep_their_hooks():
+    from lightning.pytorch import LightningModule
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    class Lit(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(6, 6)
+
+        def forward(self, x):
+            return F.relu(self.layer(x))
+
+        def training_step(self, batch, index):
+            return self.encode(batch).sum()
+
+        def encode(self, x):
+            return self(x).relu()
+
+    model = Lit()
+    assert swap(model, "silu") == 2
+    assert is_overridden("training_step", model)
+    assert torch.allclose(model.training_step(vector(), 0), silu(silu(model.layer(vector()))).sum())

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from actsearch.nn.surgery.analysis import FOREIGN, Analysis, is_foreign
 from actsearch.nn.surgery.edits import Edit, Findings
 from actsearch.nn.surgery.rewrite import SwappedMethod, method_of
 from actsearch.nn.surgery.selection import Selection
 from actsearch.nn.surgery.source import place, plain
+from actsearch.nn.surgery.traced import find_nodes
 
 # Methods that build or load a model and never see its activations' inputs.
 _BUILDERS = ("__init__", "__post_init__")
@@ -46,7 +47,7 @@ class Coded:
 
     @property
     def n_new(self) -> int:
-        """Number of places that have no site yet."""
+        """Number of places that have no site yet; at least one."""
         return sum(not site for edit in self.edits for site in edit.sites())
 
 
@@ -57,14 +58,21 @@ class Places:
     Attributes:
         held: selected activations held by modules.
         coded: methods with selected activations.
+        traced: nodes of torch.fx graphs.
         left: names of activations that were found and not selected.
         problems: sentences about what cannot be followed.
     """
 
     held: list[Held] = field(default_factory=list)
     coded: list[Coded] = field(default_factory=list)
+    traced: list[tuple[fx.GraphModule, fx.Node]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def n_places(self) -> int:
+        """Number of places to replace."""
+        return len(self.held) + len(self.traced) + sum(coded.n_new for coded in self.coded)
 
 
 def find_places(model: nn.Module, chosen: Selection) -> Places:
@@ -78,7 +86,11 @@ def find_places(model: nn.Module, chosen: Selection) -> Places:
             _refuse_scripted(name, module, chosen, found)
             continue
         _find_held(module, chosen, found)
-        if not is_activation(module, chosen):
+        if isinstance(module, fx.GraphModule):
+            nodes, left = find_nodes(module, chosen)
+            found.traced += [(module, node) for node in nodes]
+            found.left += left
+        elif not is_activation(module, chosen):
             _find_coded(module, analysis, found)
     found.left += findings.left
     found.problems += findings.problems

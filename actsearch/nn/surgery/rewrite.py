@@ -12,7 +12,17 @@ from torch import nn
 
 from actsearch.errors import SwapError
 from actsearch.nn.surgery.edits import Edit, input_of, key_of
-from actsearch.nn.surgery.source import Definition, decorated, definition, place, plain, rebuild
+from actsearch.nn.surgery.source import (
+    Definition,
+    Sources,
+    decorated,
+    definition,
+    in_memory_sources,
+    place,
+    plain,
+    rebuild,
+    remember,
+)
 
 # The parameter by which a helper gets the module whose submodules it calls.
 OWNER = "_swapped_owner"
@@ -57,8 +67,17 @@ class SwappedMethod:
         assert inner is not None
         return inner.__code__
 
-    def __reduce__(self) -> tuple[type[SwappedMethod], tuple[nn.Module, str, tuple[Edit, ...]]]:
-        return SwappedMethod, (self.module, self.name, self.edits)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.module, self.name, self.edits, self._sources())
+
+    def _sources(self) -> Sources:
+        functions = [method_of(type(self.module), self.name)[1], *(edit.function for edit in self.edits)]
+        return in_memory_sources(inner for function in functions if (inner := plain(function)) is not None)
+
+
+def _restored(module: nn.Module, name: str, edits: tuple[Edit, ...], sources: Sources) -> SwappedMethod:
+    remember(sources)
+    return SwappedMethod(module, name, edits)
 
 
 def method_of(kind: type, name: str) -> tuple[bool, Any]:

@@ -9,12 +9,16 @@ import functools
 import inspect
 import linecache
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from actsearch.errors import SwapError
 
 _FUTURE = functools.reduce(
     lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
 )
+Sources = dict[str, tuple[str, ...]]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -58,8 +62,14 @@ def decorated(function: types.FunctionType, node: Definition, new: types.Functio
     result: Any = new
     for decorator in reversed(getattr(node, "decorator_list", [])):
         code = compile(ast.Expression(decorator), function.__code__.co_filename, "eval")
-        # the decorator is a piece of the model's own class statement, run once more
-        result = eval(code, function.__globals__, names)(result)
+        try:
+            # a piece of the model's own class statement, run once more
+            result = eval(code, function.__globals__, names)(result)
+        except Exception as error:
+            raise SwapError(
+                f"{place(function, decorator)}: the decorator `{ast.unparse(decorator)}` of {function.__qualname__} "
+                f"cannot be applied again ({type(error).__name__}: {error})"
+            ) from error
     return result
 
 
@@ -67,6 +77,19 @@ def place(function: types.FunctionType, node: ast.AST | None = None) -> str:
     """Return ``file:line`` of a node, or of the function itself."""
     line = getattr(node, "lineno", function.__code__.co_firstlineno)
     return f"{function.__code__.co_filename}:{line}"
+
+
+def in_memory_sources(functions: Iterable[types.FunctionType]) -> Sources:
+    """Return the sources that are in no file, as those of a notebook's cells, for another process to remember."""
+    names = {function.__code__.co_filename for function in functions}
+    return {name: tuple(linecache.getlines(name)) for name in names if not Path(name).exists()}
+
+
+def remember(sources: Sources) -> None:
+    """Make sources known to this process, as a notebook makes its own."""
+    for name, lines in sources.items():
+        if lines and not linecache.getlines(name):
+            linecache.cache[name] = (sum(map(len, lines)), None, list(lines), name)
 
 
 @functools.lru_cache(maxsize=256)
