@@ -12,8 +12,10 @@ MAX_TEXT = 10_000
 """Characters in a text."""
 MAX_TOKENS = 4_000
 """Names, numbers and operators in a text."""
-MAX_DEPTH = 60
-"""Nesting of a text and of an expression; SymPy recurses several frames for each level."""
+MAX_DEPTH = 50
+"""Nesting of an expression; SymPy recurses several frames for each level."""
+MAX_TEXT_DEPTH = 2 * MAX_DEPTH
+"""Nesting of a text: one level of an expression can take two there, as ``1/a**2`` does."""
 MAX_NODES = 5_000
 """Nodes of an expression, shared ones counted each time."""
 MAX_EXPONENT = 1_000
@@ -23,6 +25,8 @@ MAX_BITS = 1_024
 
 _FLOAT_MAX = sympy.Float(sys.float_info.max)
 _NOT_FINITE = frozenset({S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity})
+NO_NUMBERS = (*_NOT_FINITE, S.ImaginaryUnit)
+"""What a formula's constants can never be."""
 
 
 def number_fault(value: Any) -> str:

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 import sympy
-from sympy import Piecewise, S
+from sympy import S
 
 from actsearch.expr import functions as f
+from actsearch.expr.unevaluated import choice, comparison, extreme, power
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +43,19 @@ class Primitive:
 
 
 def _step(a: Any) -> Any:
-    return Piecewise((1, a > 0), (0, True), evaluate=False) if a.free_symbols else S(int(bool(a > 0)))
+    return choice([(S.One, comparison(sympy.StrictGreaterThan, a, S.Zero)), (S.Zero, S.true)])
+
+
+def _sqrt(a: Any) -> Any:
+    return power(a, S.Half)
 
 
 def _max(*args: Any) -> Any:
-    return _extreme(sympy.Max, max, args)
+    return extreme(sympy.Max, args)
 
 
 def _min(*args: Any) -> Any:
-    return _extreme(sympy.Min, min, args)
-
-
-def _extreme(kind: Any, choose: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    # SymPy's own evaluation compares every pair of arguments symbolically, which can take minutes on polynomials;
-    # numbers and nesting are all that has to be put in order here
-    flat = [inner for a in args for inner in (a.args if isinstance(a, kind) else (a,))]
-    numbers = [a for a in flat if a.is_Number]
-    others = [a for a in flat if not a.is_Number]
-    return kind(*others, *([choose(numbers)] if numbers else []), evaluate=False)
+    return extreme(sympy.Min, args)
 
 
 def _clip(a: Any, low: Any, high: Any) -> Any:
@@ -71,7 +67,7 @@ _ROWS = (
     Primitive("sign", 1, sympy.sign, "a/abs(a), 0 at 0", smooth=False),
     Primitive("step", 1, _step, "1 if a > 0 else 0", "the slope of relu in torch", smooth=False),
     Primitive("floor", 1, sympy.floor, "the largest integer that is not above a", smooth=False),
-    Primitive("sqrt", 1, sympy.sqrt, "a**(1/2)", domain=(0, inf)),
+    Primitive("sqrt", 1, _sqrt, "a**(1/2)", domain=(0, inf)),
     Primitive("exp", 1, sympy.exp, "e**a"),
     Primitive("expm1", 1, f.expm1, "exp(a) - 1"),
     Primitive("log", 1, sympy.log, "natural logarithm", domain=(0, inf)),

@@ -154,6 +154,9 @@ def _condition(condition: Any) -> str:
         ordered = sorted(condition.args, key=sympy.default_sort_key)
         return word.join(f"({_condition(part)})" if part.args and not part.is_Relational else _condition(part)
                          for part in ordered)  # fmt: skip
+    if isinstance(condition, sympy.ITE):  # SymPy makes it of a Piecewise inside a condition
+        test, then, otherwise = condition.args
+        return _condition((test & then) | (~test & otherwise))
     raise ExprError(f"{condition} is not a condition that a formula can have")
 
 

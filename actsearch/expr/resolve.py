@@ -29,6 +29,7 @@ _FOREIGN: dict[type, Any] = {
     sympy.sech: lambda a: 1 / sympy.cosh(a),
     sympy.csch: lambda a: 1 / sympy.sinh(a),
     sympy.coth: lambda a: 1 / sympy.tanh(a),
+    sympy.ITE: lambda condition, then, otherwise: (condition & then) | (~condition & otherwise),
     cfunctions.expm1: expm1,
     cfunctions.log1p: log1p,
     cfunctions.Sqrt: sympy.sqrt,

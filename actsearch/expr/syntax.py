@@ -8,7 +8,7 @@ import warnings
 from functools import lru_cache
 
 from actsearch.errors import ExprError
-from actsearch.expr.bounds import MAX_DEPTH, MAX_TEXT, MAX_TOKENS
+from actsearch.expr.bounds import MAX_TEXT, MAX_TEXT_DEPTH, MAX_TOKENS
 
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.+\-*/()\[\],<>=!\s]")
 _TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9.][A-Za-z0-9_.]*|\*\*|[<>=!]=|\S")
@@ -39,8 +39,6 @@ def tree_of(text: str) -> ast.expr:
     Raises:
         ExprError: the text is empty, too long, too deep, has a character that no formula has, or is no expression.
     """
-    if not isinstance(text, str):
-        raise ExprError(f"a formula is a text, not {type(text).__name__}")
     _check_characters(text)
     tree = _python_tree(text)
     _check_depth(text, tree)
@@ -57,8 +55,8 @@ def _check_characters(text: str) -> None:
     depth = 0
     for count, token in enumerate(_TOKEN.finditer(text)):
         depth += (token.group() in "([") - (token.group() in ")]")
-        if depth > MAX_DEPTH:
-            raise fault(text, token.start(), f"brackets are nested more than {MAX_DEPTH} deep")
+        if depth > MAX_TEXT_DEPTH:
+            raise fault(text, token.start(), f"brackets are nested more than {MAX_TEXT_DEPTH} deep")
         if count >= MAX_TOKENS:
             raise fault(text, token.start(), f"the formula has more than {MAX_TOKENS} parts")
 
@@ -82,12 +80,18 @@ def _python_tree(text: str) -> ast.expr:
 
 
 def _check_depth(text: str, tree: ast.expr) -> None:
-    """Refuse deep trees; a chain such as ``a + b + c`` leans to the left and counts as one level."""
+    """Refuse deep trees; chains such as ``a + b + c`` or ``a if b else c if d else e`` are one level."""
     stack: list[tuple[ast.AST, int]] = [(tree, 1)]
     while stack:
         node, depth = stack.pop()
-        if depth > MAX_DEPTH:
-            raise fault(text, getattr(node, "col_offset", 0), f"the formula is nested more than {MAX_DEPTH} deep")
+        if depth > MAX_TEXT_DEPTH:
+            raise fault(text, getattr(node, "col_offset", 0), f"the formula is nested more than {MAX_TEXT_DEPTH} deep")
         for child in ast.iter_child_nodes(node):
-            chained = isinstance(node, ast.BinOp) and child is node.left and not isinstance(node.op, ast.Pow)
-            stack.append((child, depth if chained else depth + 1))
+            if isinstance(child, (ast.expr, ast.keyword, ast.comprehension)):
+                stack.append((child, depth if _continues(node, child) else depth + 1))
+
+
+def _continues(node: ast.AST, child: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp):
+        return child is node.left and not isinstance(node.op, ast.Pow)
+    return isinstance(node, ast.IfExp) and child is node.orelse

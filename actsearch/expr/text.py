@@ -16,12 +16,13 @@ from sympy import S
 
 from actsearch.errors import ExprError, suggest
 from actsearch.expr import catalog
-from actsearch.expr.bounds import MAX_TEXT, power_fault, shallow_fault, size_fault
+from actsearch.expr.bounds import MAX_TEXT, NO_NUMBERS, power_fault, shallow_fault, size_fault
 from actsearch.expr.functions import x
 from actsearch.expr.parameters import CONSTRAINTS, GRANULARITIES, Parameter, parameters_of
 from actsearch.expr.primitives import PRIMITIVES
 from actsearch.expr.printing import format
 from actsearch.expr.syntax import fault, tree_of
+from actsearch.expr.unevaluated import choice, comparison, power
 
 __all__ = ["format", "parse"]
 
@@ -57,8 +58,9 @@ def parse(
         text: a formula, such as ``"x * sigmoid(beta[1.0] * x)"``.
         names: further names, or other meanings of ``x``, ``pi`` and ``e``: what each stands for. A rule of a search
             space passes its arguments here.
-        functions: further functions, called with the SymPy expressions of their arguments, left to right and inner
-            calls first; they take precedence over primitives. A rule of a search space passes the other rules here.
+        functions: further functions, called with the SymPy expressions of their arguments, in the order of the text
+            and inner calls first; they take precedence over primitives. A rule of a search space passes the other
+            rules here.
         finite: refuse a part that is constant and infinite or not real. A search space sets it to False, since it
             judges such candidates by their values.
 
@@ -73,16 +75,28 @@ def parse(
         >>> parse("a + f(a)", names={"a": parse("2*x")}, functions={"f": sympy.sin})
         2*x + sin(2*x)
     """
+    if not isinstance(text, str):
+        raise ExprError(f"a formula is a text, not {type(text).__name__}")
     tree = tree_of(text)
     builder = _Builder(text, names or {}, functions or {}, finite)
     try:
         expr = builder.build(tree)
-        parameters_of(expr)
-        if (problem := size_fault(expr)) or (len(text) > 1000 and finite and len(format(expr)) > MAX_TEXT):
-            raise ExprError(problem or f"the formula written out has more than {MAX_TEXT} characters")
+        if problem := size_fault(expr):
+            raise ExprError(problem)
+        if finite:
+            _check_writable(expr, text)
     except RecursionError:
         raise ExprError("the formula is nested too deeply") from None
+    parameters_of(expr)
     return expr
+
+
+def _check_writable(expr: Any, text: str) -> None:
+    """Refuse what could not be written and read again."""
+    if expr.has(*NO_NUMBERS):
+        raise ExprError(f"{text!r} is infinite or not real in some part" if len(text) < 200 else "a part is infinite")
+    if len(text) > MAX_TEXT // 10 and len(format(expr)) > MAX_TEXT:
+        raise ExprError(f"the formula written out has more than {MAX_TEXT} characters")
 
 
 class _Builder:
@@ -111,7 +125,13 @@ class _Builder:
         try:
             value = method(self, node)
             problem = shallow_fault(value) if self.finite else ""
-        except (ArithmeticError, TypeError) as error:  # SymPy's answers to constants that it cannot compute or compare
+        except ExprError:
+            raise
+        except (
+            ArithmeticError,
+            TypeError,
+            ValueError,
+        ) as error:  # SymPy's answers to constants that it cannot compute or compare
             raise self.fault(node, f"this cannot be computed ({error})") from error
         if problem:
             raise self.fault(node, problem)
@@ -155,8 +175,7 @@ class _Builder:
             terms.append((node.right, isinstance(node.op, ast.Sub)))
             node = node.left
         terms.append((node, False))
-        return sympy.Add(*[self.product(term) if negative is False else self.product(term, (S.NegativeOne,))
-                           for term, negative in reversed(terms)])  # fmt: skip
+        return sympy.Add(*[self.product(term, (S.NegativeOne,) * negative) for term, negative in reversed(terms)])
 
     def product(self, node: ast.expr, factors: tuple[Any, ...] = ()) -> Any:
         """Return ``-a * b / c`` made in one go: SymPy multiplies out 2*(x + 1), but not 2*(x + 1)*sin(x)."""
@@ -164,35 +183,34 @@ class _Builder:
         return found[0] if len(found) == 1 else sympy.Mul(*found)
 
     def factors(self, node: ast.expr) -> list[Any]:
-        found: list[Any] = []
+        signs: list[Any] = []
+        parts: list[tuple[ast.expr, bool]] = []  # last one first: (node, whether it divides)
         while True:
             if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-                found += [S.NegativeOne] if isinstance(node.op, ast.USub) else []
+                signs += [S.NegativeOne] if isinstance(node.op, ast.USub) else []
                 node = node.operand
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-                found.append(self.build(node.right))
-                node = node.left
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-                found += [self.inverse(factor, node.right) for factor in self.divisors(node.right)]
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+                parts.append((node.right, isinstance(node.op, ast.Div)))
                 node = node.left
             else:
-                # not through arithmetic() again when it is neither a product nor a sign
-                return [*found, self.build(node)][::-1]
+                break
+        found = [*signs, self.build(node)]
+        for part, divides in reversed(parts):
+            found += self.inverses(part) if divides else [self.build(part)]
+        return found
 
-    def divisors(self, node: ast.expr) -> list[Any]:
+    def inverses(self, node: ast.expr) -> list[Any]:
         is_product = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div))
-        return self.factors(node) if is_product else [self.build(node)]
-
-    def inverse(self, factor: Any, node: ast.expr) -> Any:
-        if self.finite and factor.is_zero:
+        divisors = self.factors(node) if is_product else [self.build(node)]
+        if self.finite and any(divisor.is_Number and divisor.is_zero for divisor in divisors):
             raise self.fault(node, "this is a division by zero")
-        return sympy.Pow(factor, S.NegativeOne)
+        return [power(divisor, S.NegativeOne) for divisor in divisors]
 
     def power(self, node: ast.BinOp) -> Any:
         base, exponent = self.build(node.left), self.build(node.right)
         if problem := power_fault(base, exponent):
             raise self.fault(node.right, problem)
-        return sympy.Pow(base, exponent)
+        return power(base, exponent)
 
     def call(self, node: ast.Call) -> Any:
         if not isinstance(node.func, ast.Name):
@@ -250,15 +268,9 @@ class _Builder:
         pairs: list[tuple[Any, Any]] = []
         rest: ast.expr = node
         while isinstance(rest, ast.IfExp):
-            condition = self.condition(rest.test)
-            value = self.build(rest.body)
-            if condition is not S.false:
-                pairs.append((value, condition))
+            pairs.append((self.build(rest.body), self.condition(rest.test)))
             rest = rest.orelse
-        pairs.append((self.build(rest), S.true))
-        while len(pairs) > 1 and any(condition is S.true for _, condition in pairs[:-1]):
-            pairs.pop()
-        return pairs[0][0] if len(pairs) == 1 else sympy.Piecewise(*pairs, evaluate=False)
+        return choice([*pairs, (self.build(rest), S.true)])
 
     def condition(self, node: ast.expr, negated: bool = False) -> Any:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
@@ -276,9 +288,7 @@ class _Builder:
     def comparison(self, node: ast.Compare, op: ast.cmpop, left: Any, right: Any, negated: bool) -> Any:
         if type(op) not in _COMPARISONS:
             raise self.fault(node, "only < <= > >= == != compare numbers")
-        relation = _COMPARISONS[_OPPOSITES[type(op)] if negated else type(op)]
-        # what SymPy knows of two functions can take it long to find out; of two numbers it must
-        return relation(left, right, evaluate=bool(left.is_number and right.is_number))
+        return comparison(_COMPARISONS[_OPPOSITES[type(op)] if negated else type(op)], left, right)
 
 
 _METHODS: dict[type[ast.expr], Callable[[_Builder, Any], Any]] = {
