@@ -25,8 +25,6 @@ MAX_BITS = 1_024
 
 _FLOAT_MAX = sympy.Float(sys.float_info.max)
 _NOT_FINITE = frozenset({S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity})
-NO_NUMBERS = (*_NOT_FINITE, S.ImaginaryUnit)
-"""What a formula's constants can never be."""
 
 
 def number_fault(value: Any) -> str:
@@ -60,6 +58,15 @@ def shallow_fault(value: Any) -> str:
     if value.is_Pow and (fault := exponent_fault(value.exp)):
         return fault
     return ""
+
+
+def deep_fault(expr: Any) -> str:
+    """Return what is wrong with any number or exponent in an expression, or an empty string."""
+    if expr.has(S.ImaginaryUnit):
+        return "this is not real"
+    faults = [number_fault(number) for number in expr.atoms(sympy.Number, type(S.ComplexInfinity))]
+    faults += [exponent_fault(power.exp) for power in expr.atoms(sympy.Pow)]
+    return next(filter(None, faults), "")
 
 
 def exponent_fault(exponent: Any) -> str:

@@ -16,7 +16,7 @@ from sympy import S
 
 from actsearch.errors import ExprError, suggest
 from actsearch.expr import catalog
-from actsearch.expr.bounds import MAX_TEXT, NO_NUMBERS, power_fault, shallow_fault, size_fault
+from actsearch.expr.bounds import MAX_TEXT, deep_fault, power_fault, shallow_fault, size_fault
 from actsearch.expr.functions import x
 from actsearch.expr.parameters import CONSTRAINTS, GRANULARITIES, Parameter, parameters_of
 from actsearch.expr.primitives import PRIMITIVES
@@ -92,9 +92,10 @@ def parse(
 
 
 def _check_writable(expr: Any, text: str) -> None:
-    """Refuse what could not be written and read again."""
-    if expr.has(*NO_NUMBERS):
-        raise ExprError(f"{text!r} is infinite or not real in some part" if len(text) < 200 else "a part is infinite")
+    """Refuse what could not be written and read again; SymPy moves parts deeper than the checks of each node look."""
+    if problem := deep_fault(expr):
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
+        raise ExprError(f"{problem} in some part of {shown!r}")
     if len(text) > MAX_TEXT // 10 and len(format(expr)) > MAX_TEXT:
         raise ExprError(f"the formula written out has more than {MAX_TEXT} characters")
 

@@ -169,6 +169,7 @@ BOMBS = {
     "a tower of exponentials": "exp(exp(exp(exp(9))))",
     "a number beyond float64": "1e300*1e300*x",
     "a float that underflows": "1e-300*1e-300*x",
+    "a float that underflows inside": "gelu_tanh(pi*2.2250738585e-313)",
     "a huge integer": "9" * 5000,
     "a large integer": "9" * 400,
     "a long text": "x+" * MAX_TEXT + "x",
@@ -248,7 +249,7 @@ def test_a_power_of_a_choice_stays_whole():
     expr = parse("sqrt(x if x > 0 else -pi)")
     assert expr.is_Pow
     assert parse(format(expr)) == expr
-    with pytest.raises(ExprError, match="infinite or not real in some part"):
+    with pytest.raises(ExprError, match=r"not finite .* in some part of"):
         parse("x/(0 if x > 0 else 1)")
 
 
