@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from actsearch.nn.surgery.analysis import FOREIGN, Analysis, is_foreign
+from actsearch.nn.surgery.analysis import Analysis
 from actsearch.nn.surgery.edits import Edit, Findings
+from actsearch.nn.surgery.resolve import FOREIGN, is_foreign
 from actsearch.nn.surgery.rewrite import SwappedMethod, method_of
 from actsearch.nn.surgery.selection import Selection
 from actsearch.nn.surgery.source import place, plain

@@ -14,6 +14,18 @@ from torch import nn
 
 from actsearch.nn.surgery.source import Definition
 
+# Their code is not a model's own: never read, never rewritten.
+FOREIGN = frozenset(sys.stdlib_module_names) | {
+    "actsearch",
+    "lightning",
+    "lightning_fabric",
+    "lightning_utilities",
+    "numpy",
+    "pytorch_lightning",
+    "torch",
+    "torchmetrics",
+}
+
 
 class Unknown:
     """The answer for what only a run could tell."""
@@ -135,3 +147,8 @@ def _imported(node: Definition) -> dict[str, Any]:
             for alias in child.names:
                 names[alias.asname or alias.name] = attribute(module, alias.name)
     return names
+
+
+def is_foreign(function: types.FunctionType) -> bool:
+    """Return whether a function belongs to a library whose code is left alone."""
+    return str(function.__module__ or "").split(".")[0] in FOREIGN
