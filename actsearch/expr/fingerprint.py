@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +20,7 @@ from actsearch.expr.cells import NOT_FINITE, cells, exact_cell
 from actsearch.expr.graph import Program
 from actsearch.expr.noisy import noisy_values
 from actsearch.expr.parameters import Parameter
-from actsearch.expr.points import SAMPLE_POINTS, assignment
+from actsearch.expr.points import DRAWS, SAMPLE_POINTS, assignment
 from actsearch.expr.program import evaluate, lower
 from actsearch.expr.resolve import to_expr
 from actsearch.expr.settle import settled
@@ -70,10 +70,21 @@ def value_vector(expr: sympy.Expr | str) -> Array:
 def _fingerprint(expr: sympy.Expr) -> str:
     program = lower(expr)
     parameters = tuple(p for p in program.parameters if isinstance(p, Parameter))
-    rows = sorted(_rows(program, parameters, _assignments(program, parameters)))
+    rows = sorted(_signatures(program, parameters, _orders(program, parameters)))
     constant = all(len(set(row)) == 1 and row[0] != NOT_FINITE for row in rows)
     digest = hashlib.sha256("\n".join(",".join(row) for row in rows).encode()).hexdigest()
     return f"{CONSTANT if constant else ''}{digest[:32]}"
+
+
+def _signatures(
+    program: Program, parameters: Sequence[Parameter], orders: Sequence[Mapping[Parameter, int]]
+) -> list[Cells]:
+    """Return for each order the cells at all sample points, for one draw after the other (for one, if nothing moves)."""
+    draws = DRAWS if any(orders) else DRAWS[:1]
+    slots = [[order.get(p) for p in parameters] for order in orders]
+    rows = _rows(program, parameters, [assignment(parameters, s, draw) for s in slots for draw in draws])
+    n = len(draws)
+    return [tuple(itertools.chain(*rows[n * i : n * i + n])) for i in range(len(orders))]
 
 
 def _rows(program: Program, parameters: Sequence[Parameter], wanted: Sequence[Sequence[float]]) -> list[Cells]:
@@ -96,24 +107,18 @@ def _rows(program: Program, parameters: Sequence[Parameter], wanted: Sequence[Se
     return found
 
 
-def _assignments(program: Program, parameters: Sequence[Parameter]) -> list[list[float]]:
-    """Return the parameter values to evaluate at, in a way that does not depend on names.
+def _orders(program: Program, parameters: Sequence[Parameter]) -> list[dict[Parameter, int]]:
+    """Return orders of the parameters (parameter -> slot) that do not depend on names.
 
-    Up to four parameters take all orders of as many slots. More are ordered by what each does on its own, and only
-    those that do the same in every order; what is left undecided then is symmetric in all but contrived cases.
+    Up to four parameters take all orders of as many slots. More are ordered by what each does on its own; what is left
+    undecided then is symmetric in all but contrived cases.
     """
     used = _used(program, parameters)
     if len(used) <= _MAX_PERMUTED:
-        orders = [dict(zip(used, order, strict=True)) for order in itertools.permutations(range(len(used)))]
-    else:
-        alone = _rows(program, parameters, [assignment(parameters, _slots(parameters, {p: 0})) for p in used])
-        ranked = sorted(zip(alone, used, strict=True), key=lambda pair: pair[0])
-        orders = [{p: slot for slot, (_, p) in enumerate(ranked)}]
-    return [assignment(parameters, _slots(parameters, order)) for order in orders]
-
-
-def _slots(parameters: Sequence[Parameter], order: dict[Parameter, int]) -> list[int | None]:
-    return [order.get(p) for p in parameters]
+        return [dict(zip(used, slots, strict=True)) for slots in itertools.permutations(range(len(used)))]
+    alone = _signatures(program, parameters, [{p: 0} for p in used])
+    ranked = sorted(zip(alone, used, strict=True), key=lambda pair: pair[0])
+    return [{p: slot for slot, (_, p) in enumerate(ranked)}]
 
 
 def _used(program: Program, parameters: Sequence[Parameter]) -> list[Parameter]:
@@ -122,5 +127,5 @@ def _used(program: Program, parameters: Sequence[Parameter]) -> list[Parameter]:
         return []
     base = dict(zip(parameters, range(len(parameters)), strict=True))
     moved = [base, *({**base, p: len(parameters) + 1} for p in parameters)]
-    first, *others = _rows(program, parameters, [assignment(parameters, _slots(parameters, o)) for o in moved])
-    return [p for p, row in zip(parameters, others, strict=True) if row != first]
+    first, *others = _signatures(program, parameters, moved)
+    return [p for p, signature in zip(parameters, others, strict=True) if signature != first]

@@ -1,7 +1,8 @@
 """Values with their rounding errors: a program is evaluated several times with noise in every operation.
 
-What the noise does to a result is what rounding may have done to it. The noise is some 30 times as large as the
-rounding of the operations, and its signs are fixed, so the same program always gives the same answer.
+What the noise does to a result is what rounding may have done to it. The noise is up to 100 times as large as the
+rounding of the operations, and fixed, so the same program always gives the same answer. It is continuous and drawn
+several times, so that errors that happen to cancel in one copy do not in all.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from actsearch.expr.ops import OPS
 
 Array = npt.NDArray[np.float64]
 
-_COPIES = 3  # the first is without noise
-_NOISE = 2.0**-47
+_COPIES = 5  # the first is without noise
+_NOISE = 2.0**-46
 _MARGIN = 4.0
 # Their underflow is invisible to noise: 0 times anything is 0.
 _UNDERFLOWING = frozenset({"raw_exp", "raw_erfc", "raw_power"})
@@ -53,7 +54,7 @@ def noisy_values(program: Program, x: Array, parameters: Mapping[str, Array]) ->
                 if value.dtype != bool:
                     if node.op in _UNDERFLOWING:
                         lost |= (np.abs(np.broadcast_to(value, shape)) < 1e-290).any(axis=0)
-                    noise = 1 + scale * random.choice([-1.0, 1.0], size=shape)
+                    noise = 1 + scale * random.uniform(-1, 1, size=shape)
                     value = value * noise + 0.0  # + 0.0: no negative zeros
                 values.append(value)
         copies = np.broadcast_to(values[basic.outputs[0]], shape).astype(np.float64)

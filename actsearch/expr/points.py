@@ -25,9 +25,14 @@ SAMPLE_POINTS: Array = np.array(
 """Float64 of shape (24,): two functions are one when they agree at these, for perturbed parameters."""
 SAMPLE_POINTS.flags.writeable = False
 
-# Where formulas break: 0 and its neighbours, whole numbers, the ends of what pre-activations reach in a net that is
-# initialised well, and values between.
-CHECK_POINTS: Array = np.unique(np.concatenate([SAMPLE_POINTS, np.linspace(-10, 10, 21), [-0.5, -1e-3, 1e-3, 0.5]]))
+DRAWS = (0, 1)
+"""The ways in which parameters are moved away from their start."""
+
+# Where formulas break: 0 and its neighbours (at 3e-7 a pole such as that of 1/x exceeds MAX_VALUE of checks.py), whole
+# numbers, the ends of what pre-activations reach in a net that is initialised well, and values between.
+CHECK_POINTS: Array = np.unique(
+    np.concatenate([SAMPLE_POINTS, np.linspace(-10, 10, 21), [-0.5, -1e-3, -3e-7, 3e-7, 1e-3, 0.5]])
+)
 """Float64, ascending, on [-10, 10]: the values on these decide whether a candidate is worth training."""
 CHECK_POINTS.flags.writeable = False
 
@@ -35,17 +40,26 @@ CHECK_POINTS.flags.writeable = False
 _GRANULARITY_SHIFT = {"layer": 0.0, "channel": 0.0537146903}
 
 
-def shift(slot: int) -> float:
-    """Return how far slot ``slot`` moves a parameter from its start: irregular, in (0.3, 0.9)."""
-    return 0.3 + 0.6 * math.modf((slot + 1) * 0.6180339887498949 + 0.0421)[0]
+def shift(slot: int, draw: int) -> float:
+    """Return how far slot ``slot`` moves a parameter from its start: irregular; up in draw 0, down in draw 1.
+
+    Both directions are needed: ``max(x, x + beta)`` is ``x + beta`` as long as beta is positive.
+
+    Example:
+        >>> [round(shift(slot, 0), 3) for slot in range(3)], [round(shift(slot, 1), 3) for slot in range(3)]
+        ([0.696, 0.467, 0.838], [-1.629, -1.277, -1.526])
+    """
+    if draw == 0:
+        return 0.3 + 0.6 * math.modf((slot + 1) * 0.6180339887498949 + 0.0421)[0]
+    return -1.2 - 0.6 * math.modf((slot + 1) * 1.4142135623730951 + 0.3)[0]
 
 
-def perturbed(parameter: Parameter, slot: int) -> float:
+def perturbed(parameter: Parameter, slot: int, draw: int) -> float:
     """Return the parameter's value away from its start, within its constraint.
 
-    Start, constraint and granularity decide it together with the slot; the name does not.
+    Start, constraint and granularity decide it together with slot and draw; the name does not.
     """
-    move = shift(slot) + _GRANULARITY_SHIFT[parameter.granularity]
+    move = shift(slot, draw) + _GRANULARITY_SHIFT[parameter.granularity]
     start = parameter.start
     if parameter.constraint == "positive":
         return start * math.exp(move)
@@ -54,6 +68,6 @@ def perturbed(parameter: Parameter, slot: int) -> float:
     return start + move
 
 
-def assignment(parameters: Sequence[Parameter], slots: Sequence[int | None]) -> list[float]:
+def assignment(parameters: Sequence[Parameter], slots: Sequence[int | None], draw: int) -> list[float]:
     """Return a value for each parameter: perturbed by its slot, or its start where the slot is None."""
-    return [p.start if slot is None else perturbed(p, slot) for p, slot in zip(parameters, slots, strict=True)]
+    return [p.start if slot is None else perturbed(p, slot, draw) for p, slot in zip(parameters, slots, strict=True)]

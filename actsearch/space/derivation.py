@@ -73,6 +73,25 @@ def _all_below(
                 yield (first, *rest)
 
 
+def derivation_at(levels: Levels, index: int) -> Derivation:
+    """Return the derivation number ``index``, from 0, in the order of :func:`derivations`."""
+    return _at(levels, levels.grammar.start, "", 0, index)
+
+
+def _at(levels: Levels, alternative: Alternative, place: str, level: int, index: int) -> Derivation:
+    below: list[Derivation] = []
+    for number, call in reversed(list(enumerate(alternative.calls))):
+        here = f"{place}.{number}" if place else str(number)
+        index, rest = divmod(index, levels.size(call.rule, level + 1))
+        for option in levels.open(call.rule, level + 1):
+            size = levels.size_of(option, level + 1)
+            if rest < size:
+                below.append(_at(levels, option, here, level + 1, rest))
+                break
+            rest -= size
+    return Derivation(place, alternative, tuple(reversed(below)))
+
+
 def choices_of(derivation: Derivation) -> dict[str, str]:
     """Return name -> option of a derivation, in the order of choosing."""
     found: dict[str, str] = {}

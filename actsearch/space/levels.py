@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from actsearch.space.rules import Alternative, Grammar
 
+_MAX_VISITS = 20_000
+
 
 class Levels:
     """Depth arithmetic of a grammar, memoised.
@@ -70,3 +72,24 @@ def heights(grammar: Grammar) -> dict[str, float]:
 
 def _height(alternative: Alternative, heights: dict[str, float]) -> float:
     return 1 + max((heights[call.rule] for call in alternative.calls), default=0)
+
+
+def parameter_places(levels: Levels, at_most: int) -> list[tuple[str, str]] | None:
+    """Return place and name of every parameter that a candidate may make, or None when there are more than ``at_most``.
+
+    Places of different candidates that bear one name are one.
+    """
+    grammar = levels.grammar
+    if not any(a.parameters for a in (grammar.start, *(a for r in grammar.rules.values() for a in r.alternatives))):
+        return []
+    found: dict[tuple[str, str], None] = {}
+    todo = [(grammar.start, "", 0)]
+    for _ in range(_MAX_VISITS):
+        if not todo or len(found) > at_most:
+            break
+        alternative, place, level = todo.pop()
+        found.update(dict.fromkeys((place, parameter.name) for parameter in alternative.parameters))
+        for index, call in enumerate(alternative.calls):
+            here = f"{place}.{index}" if place else str(index)
+            todo += [(option, here, level + 1) for option in levels.open(call.rule, level + 1)]
+    return None if todo or len(found) > at_most else list(found)

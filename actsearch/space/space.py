@@ -10,8 +10,9 @@ from pathlib import Path
 
 import sympy
 
+from actsearch.errors import SpaceError
 from actsearch.space.choosers import Chooser, RandomChooser
-from actsearch.space.derivation import build, choices_of, derivations, derive
+from actsearch.space.derivation import build, choices_of, derivation_at, derivations, derive
 from actsearch.space.encode import Encoder
 from actsearch.space.levels import Levels
 from actsearch.space.rules import Alternative, Grammar
@@ -82,6 +83,18 @@ class Space:
     def enumerate_choices(self) -> Iterator[dict[str, str]]:
         """Yield the choices of every candidate, in the order of :meth:`enumerate`."""
         return (choices_of(derivation) for derivation in derivations(self.levels))
+
+    def choices_at(self, index: int) -> dict[str, str]:
+        """Return the choices of candidate number ``index``, from 0, in the order of :meth:`enumerate`.
+
+        Raises:
+            SpaceError: the space has no such candidate.
+        """
+        if not 0 <= index < self.size():
+            raise SpaceError(
+                f"the space {self.name!r} has candidates 0 to {self.size() - 1}, and none numbered {index}"
+            )
+        return choices_of(derivation_at(self.levels, index))
 
     def encode(self, expr: sympy.Expr) -> dict[str, str]:
         """Return choices that decode to ``expr``, up to the names of parameters.
