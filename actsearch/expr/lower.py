@@ -94,9 +94,7 @@ class Lowering:
             return _exp(self, sympy.exp(argument))
         if name == "erfc":
             return _erfc(self, sympy.erfc(argument))
-        if name == "bose":
-            return 1.0 / call("exprel", self.of(argument), value=0.0)
-        if name in ("sinc", "exprel", "sinhc"):
+        if name in ("sinc", "exprel", "sinhc", "bose", "erfcx"):
             return call(name, self.of(argument), value=0.0)
         return call(name, self.of(argument))
 
@@ -140,7 +138,7 @@ def _place(lowering: Lowering, factor: recognise.Factor, above: list[Value], bel
 def _power(lowering: Lowering, expr: sympy.Expr) -> Value:
     if expr.exp.is_number:
         return _product(lowering, expr)
-    if expr.base.is_number:  # a**u = exp(u log a)
+    if expr.base.is_number and expr.base.is_positive:  # a**u = exp(u log a)
         return call("exp", lowering.of(expr.exp) * number(sympy.log(expr.base)))
     return call("power", lowering.of(expr.base), lowering.of(expr.exp))
 
@@ -202,6 +200,8 @@ def _extremum(op: str) -> Rule:
 
 
 def _piecewise(lowering: Lowering, expr: sympy.Expr) -> Value:
+    if (whole := _lifted_gap(lowering, expr)) is not None:
+        return whole
     value = lowering.builder.constant(mpmath.nan)
     for branch, condition in reversed(expr.args):
         value = (
@@ -210,6 +210,20 @@ def _piecewise(lowering: Lowering, expr: sympy.Expr) -> Value:
             else select(lowering.of(condition), lowering.of(branch), value)
         )
     return value
+
+
+def _lifted_gap(lowering: Lowering, expr: sympy.Piecewise) -> Value | None:
+    """Return ``f`` for "f(u) where u != 0, else c" when f's stable form is c at 0: then the guard is not needed.
+
+    Left in place, it would give every derivative the value 0 at that point.
+    """
+    gap = recognise.guarded_gap(expr)
+    if gap is None:
+        return None
+    branch, symbol, constant = gap
+    whole = lowering.of(branch)
+    at_gap = value_at(whole, lowering.builder.x() if symbol.name == "x" else None, 0.0)
+    return whole if at_gap is not None and at_gap == float(number(constant)) else None
 
 
 def _compare(op: str, flipped: bool = False) -> Rule:
