@@ -11,8 +11,13 @@ from actsearch.expr.expand import expand
 from actsearch.expr.graph import Node, Program
 from actsearch.expr.ops import OPS
 
-_INFIX = frozenset({"add", "sub", "mul", "div", "lt", "le", "eq", "and", "or", "neg", "not"})
-_TAKEN = frozenset({"torch", "math", "x"})
+_INFIX = frozenset({"add", "sub", "mul", "div", "plus", "minus", "times", "lt", "le", "eq", "and", "or", "neg", "not"})
+_TAKEN = frozenset({"torch", "math", "x", "head"})
+_HEAD = """def head(u):
+    \"\"\"Return the upper half of the significant bits of u: products of such halves are exact.\"\"\"
+    if u.dtype == torch.float64:
+        return (u.view(torch.int64) & -(2**27)).view(torch.float64)
+    return (u.view(torch.int32) & -(2**12)).view(torch.float32)"""
 _CLAMP = {"maximum": "torch.clamp({0}, min={1})", "minimum": "torch.clamp({0}, max={1})"}
 
 
@@ -115,4 +120,6 @@ def _bracketed(arg: str) -> str:
 
 def module_source(functions: Sequence[tuple[str, Program]]) -> str:
     """Return a module of several functions."""
-    return "\n\n\n".join(["import math\n\nimport torch", *(function_source(n, p) for n, p in functions)]) + "\n"
+    sources = [function_source(name, program) for name, program in functions]
+    helpers = [_HEAD] if any("head(" in source for source in sources) else []
+    return "\n\n\n".join(["import math\n\nimport torch", *helpers, *sources]) + "\n"

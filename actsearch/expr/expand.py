@@ -12,6 +12,7 @@ from functools import lru_cache
 from actsearch.expr.build import Builder
 from actsearch.expr.graph import Program
 from actsearch.expr.ops import LEAVES, OPS
+from actsearch.expr.two_words import two_words
 from actsearch.expr.value import Value, call
 
 _PRODUCTS = frozenset({"mul", "div", "neg"})
@@ -66,10 +67,23 @@ class _Expansion:
         return self.target.copy(y.node, [self.done[i] for i in y.node.args])
 
     def _alone(self, exponents: tuple[Value, ...], rest: Value) -> Value:
-        value = self.of(rest)
+        product = _Product()
+        self._add_scaled(exponents, rest, product)
+        if len(exponents) == 1 and product.above[0].constant is not None:
+            return product.above[0] * call("raw_exp", product.exponents[0]) * product.above[1]
+        return _multiply(product)
+
+    def _add_scaled(self, exponents: tuple[Value, ...], rest: Value, product: _Product) -> None:
+        product.above.append(self.of(rest))
         for exponent in exponents:
-            value = value * call("raw_exp", self.of(exponent))
-        return value
+            high, correction = self._exponent(exponent)
+            product.exponents.append(high)
+            product.above.append(self.target.lift(correction))
+
+    def _exponent(self, exponent: Value) -> tuple[Value, Value | float]:
+        """Return an exponent and the factor that makes up for its rounding: ``exp(low) = 1 + low``."""
+        high, low = two_words(exponent)
+        return self.of(high), 1.0 if low is None else 1.0 + self.of(low)
 
     def _take_apart(self, y: Value, product: _Product) -> None:
         """Add the factors of ``y`` to ``product``."""
@@ -83,9 +97,7 @@ class _Expansion:
             self._take_apart(y.args[0], product)
             product.below.append(self.of(y.args[1]))
         elif (row := OPS.get(y.node.op)) is not None and row.scaled is not None:
-            exponents, rest = row.scaled(y)
-            product.exponents.extend(self.of(exponent) for exponent in exponents)
-            product.above.append(self.of(rest))
+            self._add_scaled(*row.scaled(y), product)
         else:
             product.above.append(self.of(y))
 

@@ -16,6 +16,7 @@ from sympy import S
 from actsearch.errors import ExprError
 from actsearch.expr import recognise
 from actsearch.expr.build import Builder
+from actsearch.expr.evaluate import evaluate
 from actsearch.expr.exact import number
 from actsearch.expr.functions import SELU_ALPHA, SELU_SCALE
 from actsearch.expr.graph import Program
@@ -218,12 +219,10 @@ def _lifted_gap(lowering: Lowering, expr: sympy.Piecewise) -> Value | None:
     Left in place, it would give every derivative the value 0 at that point.
     """
     gap = recognise.guarded_gap(expr)
-    if gap is None:
+    if gap is None or parameters_of(expr):
         return None
-    branch, symbol, constant = gap
-    whole = lowering.of(branch)
-    at_gap = value_at(whole, lowering.builder.x() if symbol.name == "x" else None, 0.0)
-    return whole if at_gap is not None and at_gap == float(number(constant)) else None
+    whole = lowering.of(gap[0])
+    return whole if evaluate(lowering.builder.program([whole]), 0.0) == float(number(gap[1])) else None
 
 
 def _compare(op: str, flipped: bool = False) -> Rule:

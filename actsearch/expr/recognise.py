@@ -61,10 +61,6 @@ def one_plus_exp(expr: Expr) -> tuple[Expr, Expr] | None:
         b, e = terms[0]
         if (constant * b).is_positive:
             return constant, e.args[0] if constant == b else e.args[0] + sympy.log(b / constant)
-    return _two_exponentials(terms) if constant == 0 and len(terms) == 2 else None
-
-
-def _two_exponentials(terms: list[tuple[Expr, Expr]]) -> None:
     return None
 
 
@@ -110,6 +106,18 @@ def number_times_square(expr: Expr) -> tuple[Expr, Expr] | None:
     """Return ``(c, w)`` for ``c w**2`` with a number ``c``."""
     number, rest = split_number(expr)
     return (number, rest.base) if isinstance(rest, sympy.Pow) and rest.exp == 2 else None
+
+
+def guarded_gap(expr: sympy.Piecewise) -> tuple[Expr, Expr] | None:
+    """Return ``(f, c)`` for "f where x != 0, else the number c", in either order."""
+    if len(expr.args) != 2:
+        return None
+    (first, condition), (second, otherwise) = expr.args
+    if otherwise != sympy.true or not isinstance(condition, sympy.Ne | sympy.Eq):
+        return None
+    branch, constant = (first, second) if isinstance(condition, sympy.Ne) else (second, first)
+    at_zero = isinstance(condition.lhs, sympy.Symbol) and condition.rhs == 0
+    return (branch, constant) if at_zero and constant.is_number else None
 
 
 # --- products -------------------------------------------------------------------------------------------------------

@@ -156,7 +156,33 @@ def _both(a: Value, b: Value) -> Value | None:
     return a if a == b else None
 
 
+def _exp(a: Value) -> Value | None:
+    """``exp(c u**2)`` has a row of its own, whose derivatives stay in it."""
+    scale, square = (a.args[0], a.args[1]) if a.node.op == "mul" else (a.builder.constant(1.0), a)
+    scale, square = (-scale, square.args[0]) if square.node.op == "neg" else (scale, square)
+    if scale.constant is None or square.node.op != "power" or not square.args[1].is_constant(2):
+        return None
+    return a.builder.call("exp_square", square.args[0], value=float(scale.constant))
+
+
+def _both_true(a: Value, b: Value) -> Value | None:
+    for first, second in ((a, b), (b, a)):
+        if first.constant is not None:
+            return second if first.constant else first
+    return a if a == b else None
+
+
+def _either_true(a: Value, b: Value) -> Value | None:
+    for first, second in ((a, b), (b, a)):
+        if first.constant is not None:
+            return first if first.constant else second
+    return a if a == b else None
+
+
 _RULES = {
+    "exp": _exp,
+    "and": _both_true,
+    "or": _either_true,
     "add": _add,
     "sub": _sub,
     "mul": _mul,

@@ -17,13 +17,22 @@ from actsearch.expr.value import Value, call, select
 def _choice(y: Value, first: Value, second: Value) -> tuple[Value | float, Value | float]:
     """Return the slopes of max and min: ``first`` and ``second`` say where each argument wins.
 
-    A tie with a constant goes to the constant, as in torch's relu, relu6 and hardtanh; a tie of two other arguments is
-    split in halves, as torch.maximum does.
+    A tie of two arguments that are not constant is split in halves, as torch.maximum does. A tie with a constant goes
+    to the constant, as in torch's relu, relu6 and hardtanh; but ``min(u, 0) = u - relu(u)`` has slope 1 at ``u = 0``,
+    so that ``max(u, 0) + a * min(u, 0)`` has slope ``a`` there, as torch's leaky_relu, prelu and celu.
     """
     u, v = y.args
+    if y.node.op == "minimum" and (u.is_constant(0) or v.is_constant(0)):
+        other = v if u.is_constant(0) else u
+        return (select(other <= 0, 1.0, 0.0),) * 2
     if u.constant is not None or v.constant is not None:
         return select(first, 1.0, 0.0), select(second, 1.0, 0.0)
     return select(first, 1.0, select(second, 0.0, 0.5)), select(second, 1.0, select(first, 0.0, 0.5))
+
+
+def _head(a: np.ndarray) -> np.ndarray:
+    """Return the upper 26 of a float64's 53 significant bits."""
+    return (np.ascontiguousarray(a).view(np.int64) & -(2**27)).view(np.float64).reshape(np.shape(a))
 
 
 def _sign(x: mpmath.mpf) -> mpmath.mpf:
@@ -49,6 +58,11 @@ BASIC = (
         "{0} / {1}",
         rounding=1.5,  # torch divides a Python number by a tensor as reciprocal, then product
     ),
+    # the same, out of reach of simplification: steps of exact arithmetic (see actsearch/expr/two_words.py)
+    Op("plus", 2, lambda a, b: a + b, None, np.add, "{0} + {1}", rounding=0.5),
+    Op("minus", 2, lambda a, b: a - b, None, np.subtract, "{0} - {1}", rounding=0.5),
+    Op("times", 2, lambda a, b: a * b, None, np.multiply, "{0} * {1}", rounding=0.5),
+    Op("head", 1, lambda a: a, None, _head, "head({0})", rounding=0.0),
     Op("neg", 1, lambda a: -a, lambda y: (-1.0,), np.negative, "-{0}", rounding=0.0),
     Op("abs", 1, abs, lambda y: (call("sign", y.args[0]),), np.abs, "torch.abs({0})", rounding=0.0),
     Op("sign", 1, _sign, None, np.sign, "torch.sign({0})", rounding=0.0),
@@ -87,7 +101,7 @@ BASIC = (
         "torch.where({0}, {1}, {2})",
         rounding=0.0,
     ),
-    Op("expm1", 1, mpmath.expm1, lambda y: (call("exp", y.args[0]),), np.expm1, "torch.expm1({0})"),
+    Op("raw_expm1", 1, mpmath.expm1, None, np.expm1, "torch.expm1({0})"),
     Op("log", 1, mpmath.log, lambda y: (1.0 / y.args[0],), np.log, "torch.log({0})"),
     Op("log1p", 1, mpmath.log1p, lambda y: (1.0 / (1.0 + y.args[0]),), np.log1p, "torch.log1p({0})"),
     Op("sqrt", 1, mpmath.sqrt, lambda y: (0.5 / y,), np.sqrt, "torch.sqrt({0})"),

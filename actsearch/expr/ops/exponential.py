@@ -8,6 +8,7 @@ from __future__ import annotations
 import mpmath
 
 from actsearch.expr.ops.row import Op
+from actsearch.expr.two_words import two_words
 from actsearch.expr.value import Value, call, select
 
 Scaled = tuple[tuple[Value, ...], Value]
@@ -44,26 +45,24 @@ def _sech_square(y: Value) -> Scaled:
     return (-2.0 * abs(u),), root * root
 
 
-def short(u: Value) -> tuple[Value, Value]:
-    """Return ``|u|`` rounded to sixteenths, whose square is exact, and the rest of ``u**2``.
-
-    ``h**2 + rest = u**2`` with ``|rest| <= |u| / 16``. Exact while ``u**2`` matters as an exponent; beyond 1e6 the
-    argument is cut, where exp of the square is 0 or infinite anyway.
-    """
-    a = call("minimum", abs(u), 1e6)
-    h = call("round", a * 16.0) * 0.0625
-    return h, (a - h) * (a + h)
-
-
 def _exp_square(y: Value) -> Scaled:
-    c = float(y.node.value)  # type: ignore[arg-type]
-    h, rest = short(y.args[0])
-    return (c * (h * h),), call("raw_exp", c * rest)
+    u = y.args[0]
+    return (float(y.node.value) * (u * u),), _one(u)  # type: ignore[arg-type]
+
+
+def _expm1(y: Value) -> Value:
+    high, low = two_words(y.args[0])
+    value = call("raw_expm1", high)
+    return value if low is None else value * (1.0 + low) + low  # infinite where exp is
 
 
 def _softplus(y: Value) -> Value:
-    u = y.args[0]
-    return call("maximum", u, 0.0) + call("log1p", _decay(u))
+    """Return ``max(u, 0) + log1p(exp(-|u|))``, whose left tail is exp(u)."""
+    u, low = two_words(y.args[0])
+    tail = call("log1p", _decay(u))
+    if low is not None:
+        tail = tail + select(u < 0, low * tail, 0.0)
+    return call("maximum", u, 0.0) + tail
 
 
 def _exact_softplus(u: mpmath.mpf) -> mpmath.mpf:
@@ -111,6 +110,7 @@ EXPONENTIAL = (
         scaled=_sech_square,
         rounding=8.0,
     ),
+    Op("expm1", 1, mpmath.expm1, lambda y: (call("exp", y.args[0]),), expand=_expm1, rounding=4.0),
     Op("softplus", 1, _exact_softplus, lambda y: (call("sigmoid", y.args[0]),), expand=_softplus, rounding=3.0),
     Op(
         "elu",

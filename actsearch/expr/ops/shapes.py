@@ -64,24 +64,4 @@ SHAPES = (
         expand=_log_cosh,
         rounding=6.0,
     ),
-    Op(
-        "i0e",
-        1,
-        lambda u: mpmath.besseli(0, u) * mpmath.exp(-abs(u)),
-        lambda y: (call("i1e", y.args[0]) - call("sign", y.args[0]) * y,),
-        expand=lambda y: call("raw_i0e", y.args[0]),
-        rounding=8.0,
-    ),
-    Op(
-        "i1e",
-        1,
-        lambda u: mpmath.besseli(1, u) * mpmath.exp(-abs(u)),
-        lambda y: (
-            call("i0e", y.args[0])
-            - select(call("eq", y.args[0], 0.0), 0.5, y / y.args[0])
-            - call("sign", y.args[0]) * y,
-        ),
-        expand=lambda y: call("raw_i1e", y.args[0]),
-        rounding=8.0,
-    ),
 )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from actsearch.expr.ops.basic import BASIC
+from actsearch.expr.ops.bessel import BESSEL
+from actsearch.expr.ops.bose import BOSE
 from actsearch.expr.ops.exp_rational import EXP_RATIONAL
 from actsearch.expr.ops.exponential import EXPONENTIAL
 from actsearch.expr.ops.gaussian import GAUSSIAN
@@ -14,7 +16,7 @@ from actsearch.expr.ops.quotient import QUOTIENT
 from actsearch.expr.ops.row import Op
 from actsearch.expr.ops.shapes import SHAPES
 
-_ROWS = (*BASIC, *POWERS, *EXPONENTIAL, *EXP_RATIONAL, *GAUSSIAN, *QUOTIENT, *SHAPES)
+_ROWS = (*BASIC, *POWERS, *EXPONENTIAL, *EXP_RATIONAL, *GAUSSIAN, *QUOTIENT, *BOSE, *BESSEL, *SHAPES)
 
 #: Nodes that take nothing: the input, a learnable parameter, a number.
 LEAVES = frozenset({"x", "parameter", "constant"})

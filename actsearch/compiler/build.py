@@ -1,0 +1,154 @@
+"""Building C and C++ at run time: find a compiler, cache what it made, and share the cache between processes.
+
+A library's file name is the hash of its source, its flags, the compiler and the CPU, so a cache serves several machines
+at once and never goes stale. Files are written beside and renamed, so a killed or concurrent build leaves nothing half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+_log = logging.getLogger("actsearch")
+
+FLAGS = (
+    "-std=gnu11 -O3 -march=native -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off -fPIC -shared"
+).split()
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler that works.
+
+    Attributes:
+        command: how it is called.
+        identity: its version and the CPU it builds for.
+        flags: what every build of a kernel is given.
+        libraries: what every build of a kernel is linked with.
+        vectors: whether the C library has vector functions (glibc 2.35 on x86-64).
+    """
+
+    command: tuple[str, ...]
+    identity: str
+    flags: tuple[str, ...]
+    libraries: tuple[str, ...]
+    vectors: bool
+
+
+@lru_cache(maxsize=1)
+def c_compiler() -> Compiler | None:
+    """Return the C compiler: what ``CC`` names, else cc, gcc or clang; None, said once, when there is none."""
+    command = _find("CC", ("gcc", "cc", "clang"))
+    version = command and _version(command)
+    if not command or not version:
+        notice("no C compiler was found (CC, gcc, cc, clang): activations run as torch operations, which is slower")
+        return None
+    wide = ("-mprefer-vector-width=512",) if "avx512f" in _cpu() else ()
+    library, release = platform.libc_ver()
+    vectors = platform.machine() == "x86_64" and library == "glibc" and tuple(map(int, release.split("."))) >= (2, 35)
+    libraries = ("-lmvec", "-lm") if vectors else ("-lm",)
+    return Compiler(command, f"{version}\n{_cpu()}", (*FLAGS, *wide), libraries, vectors)
+
+
+def cxx_compiler() -> tuple[str, ...] | None:
+    """Return the command of the C++ compiler: what ``CXX`` names, else g++, c++ or clang++."""
+    return _find("CXX", ("g++", "c++", "clang++"))
+
+
+def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix: str) -> Path | None:
+    """Return the cached library ``key``, built first where it is missing; None when the build fails.
+
+    Args:
+        key: the library's file name, without ending; it must stand for everything that the library depends on.
+        make: from the source file to the compiler's command, without the output.
+        source: the text to compile.
+        suffix: of the source file, ``".c"`` or ``".cpp"``.
+    """
+    for folder in (cache_folder(), _private_folder):
+        place = folder() if callable(folder) else folder
+        if (found := place / f"{key}.so").is_file():
+            return found
+        try:
+            return _build(place, key, make, source, suffix)
+        except OSError as error:
+            # a read-only or full cache: the process's own folder serves
+            _log.debug("cannot build in %s: %s", place, error)
+        except subprocess.CalledProcessError as error:
+            lines = (error.stderr or "").strip().splitlines()
+            notice(f"a kernel could not be built, torch operations serve instead ({lines[0] if lines else error})")
+            return None
+    notice("no folder can be written to build kernels in: activations run as torch operations, which is slower")
+    return None
+
+
+def _build(place: Path, key: str, make: Callable[[Path], Sequence[str]], source: str, suffix: str) -> Path:
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix="building-") as folder:
+        text, made = Path(folder) / f"source{suffix}", Path(folder) / "made.so"
+        text.write_text(source)
+        subprocess.run([*make(text), "-o", str(made)], check=True, capture_output=True, text=True)
+        os.replace(made, place / f"{key}.so")
+    return place / f"{key}.so"
+
+
+def cache_folder() -> Path:
+    """Return the folder of kernels: ``$XDG_CACHE_HOME/actsearch/kernels``, by default under ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "actsearch" / "kernels"
+
+
+@lru_cache(maxsize=1)
+def _private_folder() -> Path:
+    import atexit
+
+    folder = tempfile.mkdtemp(prefix="actsearch-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def digest(*parts: str) -> str:
+    """Return a hash of texts, as a name for a file or a C function."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+@lru_cache(maxsize=32)
+def notice(text: str) -> None:
+    """Say ``text`` once in a process."""
+    _log.warning(text)
+
+
+def _find(variable: str, names: Sequence[str]) -> tuple[str, ...] | None:
+    chosen = os.environ.get(variable)
+    if chosen:
+        command = tuple(shlex.split(chosen))
+        return command if shutil.which(command[0]) else None
+    return next(((name,) for name in names if shutil.which(name)), None)
+
+
+def _version(command: Sequence[str]) -> str | None:
+    try:
+        done = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.splitlines()[0] if done.stdout else None
+
+
+@lru_cache(maxsize=1)
+def _cpu() -> str:
+    """Return what ``-march=native`` depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    wanted = ("model name", "cpu family", "model\t", "flags", "Features", "CPU part")
+    return "\n".join(dict.fromkeys(line for line in lines if line.startswith(wanted)))

@@ -1,0 +1,73 @@
+"""The torch op that runs kernels: one C++ file, built once for a torch version; without a C++ compiler, none."""
+
+from __future__ import annotations
+
+import importlib.util
+import sysconfig
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from actsearch.compiler.build import cxx_compiler, digest, library
+
+_FLAGS = "-O2 -std=c++20 -fPIC -shared -w".split()
+
+
+@lru_cache(maxsize=1)
+def load() -> ModuleType | None:
+    """Return the op's module, built first when it is missing (some 20 s, once a torch version)."""
+    compiler = cxx_compiler()
+    if compiler is None:
+        return None
+    source = Path(__file__).with_name("kernel_op.cpp").read_text()
+    key = _key(compiler, source)
+    made = library(key, lambda text: _command(compiler, text, key), source, ".cpp")
+    if made is None:
+        return None
+    spec = importlib.util.spec_from_file_location(_name(key), made)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_builder: threading.Thread | None = None
+
+
+def ready() -> ModuleType | None:
+    """Return the op where it has been built before; else have it built in the background, and return None so far."""
+    global _builder
+    if load.cache_info().currsize:
+        return load()
+    if _builder is None:
+        _builder = threading.Thread(target=load, daemon=True)
+        _builder.start()
+        _builder.join(0.5)  # enough to load one that is in the cache
+    return load() if not _builder.is_alive() else None
+
+
+def _key(compiler: Sequence[str], source: str) -> str:
+    return digest(source, *compiler, torch.__version__, sysconfig.get_config_var("SOABI") or "")
+
+
+def _name(key: str) -> str:
+    return f"actsearch_op_{key}"
+
+
+def _command(compiler: Sequence[str], text: Path, key: str) -> list[str]:
+    home = Path(torch.__file__).parent
+    includes = [home / "include", home / "include/torch/csrc/api/include", sysconfig.get_paths()["include"]]
+    return [
+        *compiler,
+        *_FLAGS,
+        f"-DTORCH_EXTENSION_NAME={_name(key)}",
+        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+        *(f"-I{folder}" for folder in includes),
+        str(text),
+        f"-L{home / 'lib'}",
+        *("-ltorch_python", "-ltorch", "-ltorch_cpu", "-lc10"),
+    ]

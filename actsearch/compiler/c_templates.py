@@ -1,0 +1,171 @@
+"""The basic operations in C: a template each, and the few functions that the C library lacks.
+
+``{0}``, ``{1}``, ... are the arguments; ``$f`` is the suffix of the C library's float functions, empty for double.
+The functions of the first group are vectorised by GCC through libmvec, whose errors are within 4 ulp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import mpmath
+
+#: Functions of the vector library; their prototypes are declared by hand, since the headers do so only under -ffast-math.
+VECTOR = "exp expm1 log log1p sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh erf erfc".split()
+
+TEMPLATES: Mapping[str, str] = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "plus": "{0} + {1}",
+    "minus": "{0} - {1}",
+    "times": "{0} * {1}",
+    "head": "head({0})",
+    "neg": "-{0}",
+    "abs": "fabs$f({0})",
+    "sign": "sign({0})",
+    "floor": "floor$f({0})",
+    "round": "rint$f({0})",  # halves to even, as torch.round
+    "sqrt": "sqrt$f({0})",
+    "maximum": "maximum({0}, {1})",
+    "minimum": "minimum({0}, {1})",
+    "lt": "{0} < {1}",
+    "le": "{0} <= {1}",
+    "eq": "{0} == {1}",
+    "and": "{0} & {1}",
+    "or": "{0} | {1}",
+    "not": "!{0}",
+    "select": "{0} ? {1} : {2}",
+    "raw_erfcx": "erfcx({0})",
+    "raw_i0e": "i0e({0})",
+    "raw_i1e": "i1e({0})",
+    "raw_power": "pow$f({0}, {1})",
+} | {f"{prefix}{name}": f"{name}$f({{0}})" for name in VECTOR for prefix in ("", "raw_")}
+
+#: Operations whose C value is a truth value.
+CONDITIONS = frozenset({"lt", "le", "eq", "and", "or", "not"})
+
+_HELPERS = {
+    "sign": "static inline real sign(real x) { return x > 0 ? (real)1 : x < 0 ? (real)-1 : x; }",
+    # NaN in either argument gives NaN, as in torch
+    "maximum": "static inline real maximum(real a, real b) { return (a > b || a != a) ? a : b; }",
+    "minimum": "static inline real minimum(real a, real b) { return (a < b || a != a) ? a : b; }",
+}
+
+
+def _head(double: bool) -> str:
+    """Return the function that keeps the upper half of the significant bits."""
+    whole, mask = ("int64_t", "-(1LL << 27)") if double else ("int32_t", "-(1 << 12)")
+    return (
+        f"static inline real head(real x) {{ union {{ real f; {whole} i; }} u = {{ x }}; u.i &= {mask}; return u.f; }}"
+    )
+
+
+def helper(name: str, double: bool) -> str | None:
+    """Return the C definition of a function that the library lacks, None when it needs none.
+
+    Args:
+        name: a word of a template, such as ``erfcx``.
+        double: for float64, else for float32.
+    """
+    if name in _HELPERS:
+        return _HELPERS[name]
+    if name in _SPECIAL:
+        return _SPECIAL[name](double)
+    return None
+
+
+def _clenshaw(name: str, coefficients: list[mpmath.mpf], double: bool) -> str:
+    """Return a C function that sums a Chebyshev series at ``t`` in [-1, 1]."""
+    suffix = "" if double else "f"
+    lines = [f"static inline real {name}(real t) {{", "  real b0 = 0, b1 = 0, b2;"]
+    for c in reversed(coefficients[1:]):
+        lines.append(f"  b2 = b1; b1 = b0; b0 = 2 * t * b1 - b2 + {float(c)!r}{suffix};")
+    lines.append(f"  return t * b0 - b1 + {float(coefficients[0])!r}{suffix};")
+    return "\n".join([*lines, "}"])
+
+
+@lru_cache(maxsize=16)
+def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], tolerance: float) -> tuple[mpmath.mpf, ...]:
+    """Return the Chebyshev coefficients of ``function`` on [-1, 1], down to ``tolerance`` of the largest."""
+    n = 64
+    with mpmath.workdps(30):
+        angles = [mpmath.pi * (k + mpmath.mpf(1) / 2) / n for k in range(n)]
+        values = [function(mpmath.cos(angle)) for angle in angles]
+        coefficients = [
+            2 * mpmath.fsum(v * mpmath.cos(j * a) for v, a in zip(values, angles, strict=True)) / n for j in range(n)
+        ]
+    coefficients[0] /= 2
+    largest = max(map(abs, coefficients))
+    keep = max(j for j, c in enumerate(coefficients) if abs(c) > tolerance * largest)
+    return tuple(coefficients[: keep + 1])
+
+
+def _series(name: str, function: Callable[[mpmath.mpf], mpmath.mpf], double: bool) -> str:
+    return _clenshaw(name, list(chebyshev(function, 2.0**-54 if double else 2.0**-26)), double)
+
+
+def _infinite(t: mpmath.mpf) -> bool:
+    return t > 1 - mpmath.mpf(10) ** -25
+
+
+def _erfcx_scaled(t: mpmath.mpf) -> mpmath.mpf:
+    """Return ``(1 + 2 u) erfcx(u)`` at ``t = (u - 4) / (u + 4)`` (Shepherd and Laframboise, Math. Comp. 36, 1981)."""
+    if _infinite(t):
+        return 2 / mpmath.sqrt(mpmath.pi)
+    u = 4 * (1 + t) / (1 - t)
+    if u > 100:  # asymptotic series: exp(u**2) would need thousands of digits
+        s = mpmath.nsum(lambda k: (-1) ** int(k) * mpmath.fac2(2 * int(k) - 1) / (2 * u * u) ** int(k), [0, 8])
+        return (1 + 2 * u) * s / (u * mpmath.sqrt(mpmath.pi))
+    return (1 + 2 * u) * mpmath.exp(u * u) * mpmath.erfc(u)
+
+
+def _erfcx(double: bool) -> str:
+    body = (
+        "static inline real erfcx(real x) {\n"
+        "  real t = x > (real)1e18 ? (real)1 : (x - 4) / (x + 4);\n"
+        "  return erfcx_series(t) / (1 + 2 * x);\n"
+        "}"
+    )
+    return _series("erfcx_series", _erfcx_scaled, double) + "\n" + body
+
+
+def _bessel(order: int, double: bool) -> str:
+    """Return ``exp(-|x|) I_order(x)``: a series on |x| <= 8, and one in 16 / |x| - 1 for sqrt(|x|) times it beyond."""
+
+    def near(t: mpmath.mpf) -> mpmath.mpf:
+        u = 4 * (1 + t)
+        value = mpmath.besseli(order, u) * mpmath.exp(-u)
+        return value if order == 0 else (value / u if u else mpmath.mpf(1) / 2)
+
+    def far(t: mpmath.mpf) -> mpmath.mpf:
+        if t < -1 + mpmath.mpf(10) ** -25:
+            return 1 / mpmath.sqrt(2 * mpmath.pi)
+        u = 16 / (t + 1)
+        return mpmath.sqrt(u) * mpmath.besseli(order, u) * mpmath.exp(-u)
+
+    name, suffix = f"i{order}e", "" if double else "f"
+    odd = "" if order == 0 else " * x"
+    sign = "" if order == 0 else "x < 0 ? -far : "
+    return "\n".join(
+        [
+            _series(f"{name}_near", near, double),
+            _series(f"{name}_far", far, double),
+            f"static inline real {name}(real x) {{",
+            f"  real a = fabs{suffix}(x), low = a < 8 ? a : 8, high = a < 8 ? 8 : a;",
+            f"  real far = {name}_far(16 / high - 1) / sqrt{suffix}(high);",
+            f"  real near = {name}_near(low / 4 - 1){odd};",
+            f"  return a != a ? x : a < 8 ? near : {sign}far;",
+            "}",
+        ]
+    )
+
+
+_SPECIAL: Mapping[str, Callable[[bool], str]] = {
+    "head": _head,
+    "erfcx": _erfcx,
+    "i0e": lambda double: _bessel(0, double),
+    "i1e": lambda double: _bessel(1, double),
+}

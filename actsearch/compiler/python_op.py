@@ -1,0 +1,133 @@
+"""The torch op for machines without a C++ compiler: the same kernels, called through ctypes on one thread.
+
+It splits work as ``kernel_op.cpp`` does, so both give the same bits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from actsearch.compiler.c_source import BLOCK
+
+if TYPE_CHECKING:
+    from actsearch.compiler.c_backend import Loops, Second
+
+_GROUPS = 64
+_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
+
+
+def run(loops: Loops, second: Second, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """Return the function at ``x``; None when no kernel serves these shapes."""
+    dim = channel_dim(x, parameters)
+    return None if dim is None else _Run.apply(loops, second, dim, x, *parameters)
+
+
+def channel_dim(x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> int | None:
+    """Return the dimension of ``x`` along which parameters vary: -1 when none does, None when it is not one."""
+    found = -1
+    for p in parameters:
+        for i, size in enumerate(p.shape):
+            d = x.dim() - p.dim() + i
+            if size == 1:
+                continue
+            if d < 0 or size != x.shape[d] or found not in (-1, d):
+                return None
+            found = d
+    return found
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loops: Loops, second: Second, dim: int, x: torch.Tensor, *parameters: torch.Tensor) -> Any:
+        ctx.save_for_backward(x, *parameters)
+        ctx.loops, ctx.second, ctx.dim = loops, second, dim
+        x = x.contiguous()
+        arrays = _arrays(x, parameters, dim)
+        y = torch.empty_like(x)
+        if dim < 0:
+            _call(loops.value, [x, y, _table(arrays)], [x.numel()])
+        else:
+            _call(loops.value_channel, [x, y, _table(arrays)], _sizes(x, dim))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        x, *parameters = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return (None, None, None, *ctx.second(x, grads[0], *parameters))
+        x, g = x.contiguous(), grads[0].to(x.dtype).contiguous()
+        arrays, gx = _arrays(x, parameters, ctx.dim), torch.empty_like(x)
+        if not parameters:
+            _call(ctx.loops.slopes, [x, g, gx, None, None], [x.numel()])
+            return None, None, None, gx
+        parts = (_blocks if ctx.dim < 0 else _groups)(ctx, x, g, gx, arrays)
+        total = _summed(parts).view(len(parameters), -1)
+        sums = [one if p.numel() > 1 else _summed(one.view(-1, 1)) for p, one in zip(parameters, total, strict=True)]
+        return (
+            None,
+            None,
+            None,
+            gx,
+            *(one.to(p.dtype).view(p.shape) for p, one in zip(parameters, sums, strict=True)),
+        )
+
+
+def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
+    pieces = [tensor.view(-1).split(BLOCK) for tensor in (x, g, gx)] if x.numel() else [(), (), ()]
+    parts = torch.zeros(len(pieces[0]), len(arrays), dtype=torch.float64)
+    table = _table(arrays)
+    for row, (a, b, c) in enumerate(zip(*pieces, strict=True)):
+        _call(ctx.loops.slopes, [a, b, c, table, parts[row]], [a.numel()])
+    return parts
+
+
+def _groups(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
+    outer, channels, inner = _sizes(x, ctx.dim)
+    size = max(1, -(-outer // _GROUPS))
+    pieces = [tensor.view(outer, channels * inner).split(size) for tensor in (x, g, gx)] if x.numel() else [(), (), ()]
+    parts = torch.zeros(len(pieces[0]), len(arrays) * channels, dtype=torch.float64)
+    rests = torch.zeros_like(parts)
+    table = _table(arrays)
+    for row, (a, b, c) in enumerate(zip(*pieces, strict=True)):
+        _call(ctx.loops.slopes_channel, [a, b, c, table, parts[row], rests[row]], [a.shape[0], channels, inner])
+    return parts - rests
+
+
+def _sizes(x: torch.Tensor, dim: int) -> list[int]:
+    outer, inner = x.shape[:dim].numel(), x.shape[dim + 1 :].numel()
+    return [outer, x.shape[dim], inner]
+
+
+def _arrays(x: torch.Tensor, parameters: Sequence[torch.Tensor], dim: int) -> list[torch.Tensor]:
+    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
+    flat = [p.detach().to(dtype).reshape(-1) for p in parameters]
+    return [p.expand(x.shape[dim]).contiguous() if dim >= 0 and p.numel() == 1 else p.contiguous() for p in flat]
+
+
+def _table(arrays: Sequence[torch.Tensor]) -> Any:
+    return (_POINTER * max(1, len(arrays)))(*(array.data_ptr() for array in arrays))
+
+
+def _call(address: int, tensors: Sequence[Any], counts: Sequence[int]) -> None:
+    function = ctypes.CFUNCTYPE(None, *[_POINTER] * len(tensors), *[_COUNT] * len(counts))(address)
+    pointers = [
+        t.data_ptr() if isinstance(t, torch.Tensor) else ctypes.cast(t, _POINTER) if t is not None else None
+        for t in tensors
+    ]
+    function(*pointers, *counts)
+
+
+def _summed(parts: torch.Tensor) -> torch.Tensor:
+    """Return the sum over the first dimension in its order, compensated (Neumaier)."""
+    total, rest = torch.zeros_like(parts[0] if len(parts) else parts.sum(0)), None
+    for part in parts:
+        s = total + part
+        lost = torch.where(total.abs() >= part.abs(), (total - s) + part, (part - s) + total)
+        lost = torch.where(torch.isfinite(s), lost, 0.0)
+        rest = lost if rest is None else rest + lost
+        total = s
+    return total if rest is None else total + rest
