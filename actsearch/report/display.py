@@ -50,9 +50,11 @@ class PlainDisplay:
         self._said = clock()
         self._phase = ""
         self._best = float("-inf")
+        self._is_open = False
 
     def start(self, study: Any, config: Mapping[str, Any]) -> None:
         """Say what is searched, and what an earlier run already did."""
+        self._is_open = True
         self.progress.start(study, config)
         self._line(self.progress.title)
         self._best = max((row.score or 0.0 for row in self.progress.leaders), default=self._best)
@@ -76,6 +78,9 @@ class PlainDisplay:
 
     def close(self, result: Any = None) -> None:
         """Say the last standing and how long it took."""
+        if not self._is_open:
+            return
+        self._is_open = False
         self._line(f"{status(self.progress)}; {'ended' if result is not None else 'stopped'}")
 
     def _line(self, text: str) -> None:

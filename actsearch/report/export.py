@@ -113,16 +113,18 @@ def _elsewhere(parameter: Parameter, place: int) -> float:
 def expression_of(spec: Any) -> sympy.Expr:
     """Return the expression of anything that stands for one: text, SymPy, an ``Activation``, a study's result.
 
+    Of a study it is the best, with the normalising map that it was trained with and its parameters at their start
+    values; of a module, the values that it learned.
+
     Raises:
-        ExportError: a study has no best yet, or a module learned another function in every channel.
+        StudyError: a study has no best.
+        ExportError: a module learned another function in every channel.
     """
+    if hasattr(spec, "best_activation"):
+        return spec.best_activation(n_channels=1).expr
     if hasattr(spec, "to_expr"):
         learned = spec.to_expr()
-        if isinstance(learned, list) and len(learned) != 1:
+        if isinstance(learned, list) and len(set(learned)) != 1:
             raise ExportError(f"it learned {len(learned)} functions, one for each channel; export them one by one")
         return learned[0] if isinstance(learned, list) else learned
-    if hasattr(spec, "leaderboard") or hasattr(spec, "panel_study"):
-        if not spec.best:
-            raise ExportError("the study has no finished candidate to export")
-        return to_expr(spec.best)
     return to_expr(spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,16 @@ from actsearch.report.figures.history import history
 from actsearch.report.figures.learning import learning
 from actsearch.report.figures.style import RC
 from actsearch.report.records import baselines, records
+from actsearch.study.result import StudyResult
 
 DPI = 144
 
 
-def write_plots(result: Any, folder: Path) -> list[Path]:
+def write_plots(result: StudyResult, folder: Path) -> list[Path]:
     """Write every picture of a study's result into ``folder`` and return the paths.
 
     Args:
-        result: a ``StudyResult``.
+        result: the study's.
         folder: exists already.
     """
     rows = records(result.study.get_trials(deepcopy=False))
@@ -34,19 +35,22 @@ def write_plots(result: Any, folder: Path) -> list[Path]:
         "history": lambda: history(rows, panel),
         "learning_curves": lambda: learning(rows, panel),
     }
-    if result.best:
+    if result.leaderboard(1):
         makers["curves"] = lambda: curves(result.best, members, reference)
     if result.finals:
         makers["finals"] = lambda: finals(result.finals)
     return [path for name, make in makers.items() for path in save(make, folder / name)]
 
 
-def save(make: Callable[[], Figure], stem: Path) -> list[Path]:
-    """Draw a figure in the house style and write ``stem.png`` and ``stem.svg``; the same data give the same bytes."""
-    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")]
+def save(make: Callable[[], Figure], stem: Path, suffixes: Sequence[str] = (".png", ".svg")) -> list[Path]:
+    """Draw a figure in the house style and write one file a suffix; the same data give the same bytes."""
+    paths = [stem.with_name(f"{stem.name}{suffix}") for suffix in suffixes]
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
     with matplotlib.rc_context({**defaults, **RC}):
         figure = make()
-        figure.savefig(paths[0], dpi=DPI, metadata={"Software": None})
-        figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+        for path in paths:
+            figure.savefig(path, dpi=DPI, metadata=_NO_DATE[path.suffix])
     return paths
+
+
+_NO_DATE: dict[str, dict[str, Any]] = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actsearch.report.records import Baseline, Record, baselines, counts, ranked, record, records
+from actsearch.study.studies import open_study
 
 # A duplicate or a rejected candidate costs no training and is not one of the planned trials.
 FREE = ("duplicate", "rejected")
@@ -53,6 +54,7 @@ class Progress:
         self.phases["search"] = self._begin("search", study, records(study.get_trials(deepcopy=False)))
         name = study.user_attrs.get("phase", "panel")
         self.current = self.phases.get(name) or Phase(name, started=self._last)
+        self._read_panel(study)
 
     def add(self, study: Any, trial: Any) -> Record:
         """Count one ended trial and return its record. The first one of a study begins that study's phase."""
@@ -63,11 +65,19 @@ class Progress:
         phase = self.phases[name]
         if phase is not self.current and phase.done == phase.earlier:
             phase.started = self._last  # a phase begins when the one before it ends
+            if name == "search":
+                self._read_panel(study)  # its scores are known only now
         phase.planned = study.user_attrs.get("n_planned", phase.planned)
         row = record(trial)
         phase.rows.append(row)
         self.current, self._last = phase, self.clock()
         return row
+
+    def _read_panel(self, study: Any) -> None:
+        if phase_name(study.study_name) == "search":
+            rows = panel_records(study)
+            if rows:
+                self.phases["panel"] = Phase("panel", started=self.started, earlier=len(rows), rows=rows)
 
     def _begin(self, name: str, study: Any, rows: list[Record]) -> Phase:
         phase = Phase(name, study.user_attrs.get("n_planned"), self._last, rows=rows)
@@ -91,6 +101,12 @@ class Progress:
         return panel[0] if panel else None
 
 
+def panel_records(study: Any) -> list[Record]:
+    """Return the records of the panel that a search's study stands beside."""
+    panel = open_study(f"{study.study_name}/panel", study._storage)
+    return records(panel.get_trials(deepcopy=False))
+
+
 def phase_name(study_name: str) -> str:
     """Return the phase that a study's name tells.
 
@@ -103,14 +119,19 @@ def phase_name(study_name: str) -> str:
 
 
 def title(study_name: str, config: Mapping[str, Any]) -> str:
-    """Return one line that says what is searched where, leaving out what the settings don't tell."""
-    nets = config.get("nets") or config.get("cells")
-    if isinstance(nets, (list, tuple)):
-        nets = ", ".join(map(str, nets))
-    parts = [str(config[key]) for key in ("space", "task") if config.get(key)]
-    head = " on ".join(parts) or study_name
-    tail = [f"sampler {config['sampler']}" if config.get("sampler") else "", _seed(config)]
-    return ", ".join(part for part in [f"{head} ({nets})" if nets else head, *tail] if part)
+    """Return one line that says what is searched where, leaving out what the settings don't tell.
+
+    Example:
+        >>> title("core", {"space": "core_unit", "cells": {"mnist1d/deep": [200]}, "sampler": "tpe", "seed": 0})
+        'core_unit on mnist1d/deep, sampler tpe, seed 0'
+    """
+    cells = ", ".join(config.get("cells") or ())
+    parts = [f"{config.get('space', study_name)} on {cells}" if cells else study_name]
+    parts += [f"{word} {config[key]}".strip() for key, word in _TITLE.items() if config.get(key) is not None]
+    return ", ".join(parts)
+
+
+_TITLE = {"sampler": "sampler", "seed": "seed"}
 
 
 def duration(seconds: float | None) -> str:
@@ -128,7 +149,3 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def _seed(config: Mapping[str, Any]) -> str:
-    return f"seed {config['seed']}" if config.get("seed") is not None else ""

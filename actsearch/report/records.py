@@ -36,6 +36,7 @@ class Record:
     n_parameters: int | None = None
     reason: str = ""
     duplicate_of: int | None = None
+    fingerprint: str = ""
     learned: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -55,13 +56,25 @@ def record(trial: Any) -> Record:
         n_parameters=stored.get("n_parameters"),
         reason=str(stored.get("reason") or ""),
         duplicate_of=stored.get("duplicate_of"),
+        fingerprint=str(stored.get("fingerprint", "")),
         learned=dict(stored.get("learned") or {}),
     )
 
 
 def records(trials: Iterable[Any]) -> list[Record]:
-    """Return the records of all trials that ended, in order; running and waiting ones are left out."""
-    return [record(trial) for trial in trials if trial.state.name in ("COMPLETE", "PRUNED", "FAIL")]
+    """Return the records of all trials that came to an outcome, in order.
+
+    Left out: trials that run or wait, and interrupted ones whose choices were enqueued again.
+    """
+    trials = list(trials)
+    again = {trial.user_attrs["retry_of"] for trial in trials if "retry_of" in trial.user_attrs}
+    return [
+        record(trial)
+        for trial in trials
+        if trial.state.name in ("COMPLETE", "PRUNED", "FAIL")
+        and trial.user_attrs.get("expr")
+        and trial.number not in again
+    ]
 
 
 def ranked(rows: Iterable[Record]) -> list[Record]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from actsearch.report.grid import Grid
 from actsearch.report.records import Baseline, Record, ranked
+from actsearch.study.comparison import Comparison, ComparisonRow
 
 
 def short_cell(cell: str) -> str:
@@ -49,30 +50,24 @@ def trials(rows: Iterable[Record]) -> Grid:
     return Grid(header, tuple(lines), ("", "", "+.2f", ".1f", "", "", ""))
 
 
-def comparison(finals: Any) -> Grid:
-    """Return the finals, best mean first: mean and difference to the reference with intervals, p (Holm), verdict.
-
-    Args:
-        finals: a ``Comparison``.
-    """
+def comparison(finals: Comparison) -> Grid:
+    """Return the finals, best mean first: mean and difference to the reference with intervals, p (Holm), verdict."""
     sign = -1 if finals.direction == "minimize" else 1
     rows = sorted(finals.rows, key=lambda row: -sign * row.mean)
     header = ("function", "role", "mean", "low", "high", "difference", "diff_low", "diff_high", "p_holm", "verdict")
-    header = (*header, "search_score", "lr_factor")
-    formats = ("", "", ".4f", ".4f", ".4f", "+.4f", "+.4f", "+.4f", ".3g", "", "+.2f", "g")
+    header = (*header, "search_score", "fresh_score", "lr_factor", "n_diverged")
+    formats = ("", "", ".4f", ".4f", ".4f", "+.4f", "+.4f", "+.4f", ".3g", "", "+.2f", "+.2f", "g", "")
     return Grid(header, tuple(_final(row, finals.reference) for row in rows), formats)
 
 
-def _final(row: Any, reference: str) -> tuple[Any, ...]:
+def _final(row: ComparisonRow, reference: str) -> tuple[Any, ...]:
     verdict = "reference" if row.spec == reference else row.verdict
     difference = (row.difference, row.difference_low, row.difference_high, row.p_holm)
-    if row.spec == reference:
-        difference = (None, None, None, None)
-    interval = (row.mean, row.low, row.high)
-    return (row.spec, row.role, *interval, *difference, verdict, row.search_score, row.learning_rate_factor)
+    scores = (row.search_score, row.fresh_score, row.learning_rate_factor, row.n_diverged)
+    return (row.spec, row.role, row.mean, row.low, row.high, *difference, verdict, *scores)
 
 
-def short_comparison(finals: Any) -> Grid:
+def short_comparison(finals: Comparison) -> Grid:
     """Return the finals in columns that fit a terminal: mean, difference [interval], verdict, function."""
     full = comparison(finals)
     lines = [_short(dict(zip(full.header, row, strict=True))) for row in full.rows]

@@ -1,8 +1,8 @@
 r"""A reader of the LaTeX that the LaTeX exporter writes: recursive descent over tokens, nothing is evaluated as code.
 
 It knows numbers, ``x``, ``t``, declared parameters, ``\pi``, ``e``, sums, products, ``\frac``, ``\sqrt``, powers,
-absolute values, floors, calls (a name, then ``{\left( ... \right)}``), ``\max``, ``\min``, cases, and definitions below the
-formula. Anything else is an ExportError.
+absolute values, floors, calls (a name, then ``{\left( ... \right)}``), ``\max``, ``\min``, cases, and definitions
+below the formula. Anything else is an ExportError.
 """
 
 from __future__ import annotations

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from actsearch.report.figures.style import BEST, GREY, INK, REFERENCE, shorten
 from actsearch.report.verdict import metric_words
+from actsearch.study.comparison import Comparison, ComparisonRow
 
 
-def finals(comparison: Any) -> Figure:
+def finals(comparison: Comparison) -> Figure:
     """Return two axes: the mean of every function, and its difference to the reference, each with its interval.
 
-    Args:
-        comparison: a ``Comparison``. Finalists are orange, the reference blue, the rest of the panel grey.
+    Finalists are orange, the reference is blue, the rest of the panel grey.
     """
     sign = -1 if comparison.direction == "minimize" else 1
     rows = sorted(comparison.rows, key=lambda row: sign * row.mean)
@@ -44,13 +42,13 @@ def _interval(axes: Axes, place: int, value: float, low: float | None, high: flo
     axes.plot([value], [place], "o", color=colour, markersize=5.5, markeredgecolor="white", markeredgewidth=0.8)
 
 
-def _colour(row: Any, comparison: Any) -> str:
+def _colour(row: ComparisonRow, comparison: Comparison) -> str:
     if row.spec == comparison.reference:
         return REFERENCE
     return BEST if row.role == "finalist" else GREY
 
 
-def _names(axes: Axes, rows: list[Any], comparison: Any) -> None:
+def _names(axes: Axes, rows: list[ComparisonRow], comparison: Comparison) -> None:
     axes.set_yticks(range(len(rows)), [shorten(row.spec) for row in rows])
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         colour = _colour(row, comparison)
@@ -59,7 +57,7 @@ def _names(axes: Axes, rows: list[Any], comparison: Any) -> None:
     axes.set_ylim(-0.7, len(rows) - 0.3)
 
 
-def _verdicts(axes: Axes, rows: list[Any], comparison: Any) -> None:
+def _verdicts(axes: Axes, rows: list[ComparisonRow], comparison: Comparison) -> None:
     """Write each verdict at the right edge; a baseline gets none, nothing was asked about it."""
     for place, row in enumerate(rows):
         said = "reference" if row.spec == comparison.reference else row.verdict if row.role == "finalist" else ""

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from actsearch.report.figures.style import BEST, CONTROL, GREY, REFERENCE, empty, label_ends
 from actsearch.report.records import Record, baselines
+from actsearch.study.luck import luck
 
 
 def history(rows: Sequence[Record], panel: Sequence[Record] = ()) -> Figure:
@@ -17,8 +18,8 @@ def history(rows: Sequence[Record], panel: Sequence[Record] = ()) -> Figure:
 
     Args:
         rows: the search's records.
-        panel: the panel's records; its best member is a line, its null control (copies of one baseline under other
-            seeds) a band from the unluckiest to the luckiest copy.
+        panel: the panel's records; its best member is a line. Its null control (copies of relu under other seeds)
+            gives a band: where the best of as many copies of relu would be, in 95 % of searches.
     """
     trained = [row for row in rows if row.outcome in ("finished", "pruned", "diverged")]
     done = [(place, row.score) for place, row in enumerate(trained, 1) if row.outcome == "finished"]
@@ -30,11 +31,9 @@ def history(rows: Sequence[Record], panel: Sequence[Record] = ()) -> Figure:
     places, scores = np.array(points, dtype=float).T
     best = np.maximum.accumulate(scores)
     ends = [(float(best[-1]), f"best so far {best[-1]:+.2f}", BEST)]
-    copies = [row for row in panel if row.role == "null_control" and row.score is not None]
-    controls = [row.score or 0.0 for row in copies]
-    if controls:
-        axes.axhspan(min(controls), max(controls), color=CONTROL, alpha=0.22, linewidth=0)
-        ends.append((float(np.mean(controls)), f"null control:\n{len(copies)} copies of {copies[0].text}", CONTROL))
+    copies = [row.score for row in panel if row.role == "null_control" and row.score is not None]
+    if len(copies) >= 2:
+        ends.append(_luck_band(axes, copies, len(trained)))
     panel_best = next(iter(baselines(panel)), None)
     if panel_best is not None and panel_best.score is not None:
         axes.axhline(panel_best.score, color=REFERENCE, linewidth=1.4, linestyle=(0, (5, 2)))
@@ -48,6 +47,15 @@ def history(rows: Sequence[Record], panel: Sequence[Record] = ()) -> Figure:
     axes.set_title("Each dot is one function; pruned ones are left out")
     label_ends(axes, ends, gap=0.11)
     return figure
+
+
+def _luck_band(axes: Axes, copies: list[float], n_trained: int) -> tuple[float, str, str]:
+    tried = np.unique(np.geomspace(1, n_trained, 60).astype(int))
+    chances = [luck(copies, int(n)) for n in tried]
+    low, best, high = ([getattr(chance, side) for chance in chances] for side in ("low", "best", "high"))
+    axes.fill_between(tried, low, high, color=CONTROL, alpha=0.22, linewidth=0)
+    axes.plot(tried, best, color=CONTROL, linewidth=1.2)
+    return best[-1], f"luck alone: best of\n{n_trained} copies of relu {best[-1]:+.2f}", CONTROL
 
 
 def _cut_low(axes: Axes, scores: np.ndarray, marks: list[float]) -> None:

@@ -1,0 +1,381 @@
+"""The command line: ``actsearch search | compare | show | export | check | catalog``.
+
+Each command is a function whose keyword arguments are the options of its row in ``COMMANDS``. What takes time to import
+is imported by the command that needs it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import actsearch
+from actsearch._arguments import Command, Option, UsageError, comma_list, numbers, parse
+from actsearch.errors import ActsearchError, ReportError
+
+if TYPE_CHECKING:
+    from actsearch.study.result import StudyResult
+    from actsearch.tasks.task import Task
+
+USER_ERROR, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+N_ROWS = 10
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code: 0, 1 (a mistake in what was asked), 2 (usage), 130 (Ctrl-C)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        command, values = parse(words, COMMANDS, actsearch.__version__)
+    except UsageError as error:
+        print(f"actsearch: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    is_debug = values.pop("debug")
+    _log_to_stderr(is_debug)
+    try:
+        return command.run(**values)
+    except ActsearchError as error:
+        if is_debug:
+            traceback.print_exc()
+        print(f"actsearch {command.name}: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f"actsearch {command.name}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def search(
+    *,
+    space: str,
+    task: list[str],
+    nets: list[str] | None,
+    task_settings: dict[str, Any] | None,
+    storage: str | None,
+    out: str | None,
+    name: str | None,
+    wandb: str,
+    wandb_project: str,
+    **settings: Any,
+) -> int:
+    """Search a space, show it as it goes, and write the results folder."""
+    from actsearch.report.display import display
+    from actsearch.report.folder import ResultsFolder, make_folder
+    from actsearch.report.track import tracker
+    from actsearch.study.search import search as run
+
+    options = {"space": space, "task": task, "nets": nets, "task_settings": task_settings, "name": name}
+    options |= {"storage": storage, **settings, "wandb": wandb, "wandb_project": wandb_project}
+    tasks = _tasks(task, nets, task_settings)
+    name = name or "-".join([Path(space).stem, *dict.fromkeys(one.name for one in tasks)])
+    folder = make_folder(Path(out or Path("results") / name))
+    results = ResultsFolder(folder, {key: value for key, value in options.items() if value is not None})
+    track = tracker(wandb, folder, wandb_project)
+    callbacks = [display(), results, *([track] if track else [])]
+    given = {key: value for key, value in settings.items() if value is not None}
+    with _closing(callbacks):
+        result = run(
+            space, tasks, storage=storage or str(folder / "study.journal"), name=name, callbacks=callbacks, **given
+        )
+    _print_result(result, N_ROWS)
+    if results.error is not None:
+        raise results.error
+    print(f"\nResults: {folder / 'README.md'}")
+    if result.interrupted:
+        print("Interrupted: the same command goes on from here.")
+    return INTERRUPTED if result.interrupted else 0
+
+
+def compare(
+    *,
+    specs: list[str],
+    task: list[str],
+    nets: list[str] | None,
+    task_settings: dict[str, Any] | None,
+    panel: list[str] | None,
+    out: str | None,
+    **settings: Any,
+) -> int:
+    """Fit functions again and again, paired, and say which differ on the test split."""
+    from actsearch.report import tables, verdict
+    from actsearch.report.display import display
+    from actsearch.report.folder import make_folder, write_comparison
+    from actsearch.study.finals import compare as run
+
+    folder = make_folder(Path(out)) if out else None
+    callbacks = [display()]
+    given = {key: value for key, value in settings.items() if value is not None}
+    given |= {"panel": panel} if panel is not None else {}
+    given |= {"storage": str(folder / "study.journal")} if folder and "storage" not in given else {}
+    with _closing(callbacks):
+        comparison = run(specs, _tasks(task, nets, task_settings), callbacks=callbacks, **given)
+    print(f"\n{tables.short_comparison(comparison).text()}\n")
+    _print_lines([verdict.verdict(comparison), *verdict.caveats(comparison)])
+    if folder:
+        write_comparison(comparison, folder)
+        print(f"\nResults: {folder}")
+    return 0
+
+
+def show(*, path: str, name: str | None, rows: int) -> int:
+    """Print what a results folder or a storage holds; a search that runs can be looked at."""
+    _print_result(_result(path, name), rows)
+    return 0
+
+
+def export(*, what: str, format: str, out: str | None, name: str | None) -> int:
+    """Write one formula, or the best of a study, in one format."""
+    from actsearch.report.export import export as run
+    from actsearch.report.export import suffix
+
+    spec = _result(what, name) if _is_place(what) else what
+    stem = (name or "best") if spec is not what else what if what.isidentifier() else "activation"
+    path = run(spec, format, out or f"{stem}{suffix(format)}")
+    print(f"wrote {path} (read back and compared: equal)")
+    return 0
+
+
+def check(*, space: str, samples: int) -> int:
+    """Tell what is in a space: size, distinct functions, samples, and what the screen rejects."""
+    from actsearch.expr.text import format as format_expr
+    from actsearch.report.bar import bar
+    from actsearch.report.spaces import describe
+    from actsearch.space.load import load_space
+    from actsearch.space.survey import survey
+
+    loaded = load_space(space)
+    with bar("evaluating every candidate") as progress:
+        found = survey(loaded, progress)
+    print(describe(loaded, found))
+    if samples:
+        print("\nsamples")
+        _print_lines([format_expr(loaded.sample(seed)) for seed in range(samples)], indent="  ")
+    return 0
+
+
+def catalog(*, name: str | None, plot: str | None, low: float, high: float) -> int:
+    """List the named activations, or show one: formula, derivative, moments, curve."""
+    from actsearch.report import activations
+
+    if name is None:
+        if plot:
+            raise ReportError("name the activation to plot: actsearch catalog silu --plot silu.png")
+        print(activations.listing())
+        return 0
+    if not low < high:
+        raise ReportError(f"the range from {low:g} to {high:g} is empty; --low must be below --high")
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+    print(activations.describe(name, low, high, unicode=unicode))
+    if plot:
+        print(f"\nwrote {activations.picture(name, Path(plot))}")
+    return 0
+
+
+def _tasks(names: Sequence[str], nets: list[str] | None, settings: dict[str, Any] | None) -> list[Task]:
+    from actsearch.tasks.load import load_task
+
+    return [load_task(name, nets, **(settings or {})) for name in names]
+
+
+def _result(place: str, name: str | None) -> StudyResult:
+    """Return the result that a results folder, a storage's file or URL holds."""
+    from actsearch.report.folder import storage_of
+    from actsearch.study.result import load_result
+
+    return load_result(storage_of(Path(place)) if Path(place).is_dir() else place, name)
+
+
+def _is_place(what: str) -> bool:
+    return "://" in what or Path(what).is_dir() or (Path(what).is_file() and Path(what).suffix != "")
+
+
+def _print_result(result: StudyResult, rows: int) -> None:
+    from actsearch.report.summary import lines
+
+    print()
+    for part in lines(result, rows):
+        _print_lines([part]) if "\n" not in part else print(f"{part}\n")
+
+
+def _print_lines(sentences: Iterable[str], indent: str = "", width: int = 80) -> None:
+    """Print sentences, each wrapped at words; formulas are not broken elsewhere."""
+    import textwrap
+
+    for sentence in sentences:
+        wrap = {"initial_indent": indent, "subsequent_indent": indent + "  "}
+        print(textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False, **wrap))
+
+
+@contextmanager
+def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
+    """Close what a failed run left open, so that no display stays on the terminal; closing twice does nothing."""
+    try:
+        yield
+    except BaseException:
+        for callback in callbacks:
+            callback.close(None)
+        raise
+
+
+class _Stderr(logging.Handler):
+    """Warnings in one line each, on the standard error of the moment: a live display puts its own in place."""
+
+    def __init__(self, is_debug: bool) -> None:
+        super().__init__(logging.DEBUG if is_debug else logging.WARNING)
+        self.is_debug = is_debug
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record; a traceback with ``--debug`` only."""
+        print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+        if self.is_debug and record.exc_info:
+            traceback.print_exception(*record.exc_info)
+
+
+def _log_to_stderr(is_debug: bool) -> None:
+    logger = logging.getLogger("actsearch")
+    logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, _Stderr)]
+    logger.addHandler(_Stderr(is_debug))
+    logger.propagate = False
+    if is_debug:
+        logger.setLevel(logging.DEBUG)
+
+
+_DEBUG = Option("--debug", "show Python's traceback of an error, and more of what happens", type=bool, default=False)
+_TASK = (
+    Option("--task", "what to train: a shipped task (mnist1d, digits, toy) or your own, module:object", type=comma_list,
+           default=["mnist1d"], metavar="NAME"),
+    Option("--nets", "only these nets of the task, such as deep,residual", type=comma_list, metavar="A,B"),
+    Option("--task-settings", "settings of the task, such as '{n_steps: 1000}'", type=dict[str, Any] | None,
+           metavar="YAML"),
+)  # fmt: skip
+_RUNNING = (
+    Option("--seed", "everything random follows from it", type=int, default=0),
+    Option("--n-workers", "fits at once; 0: in this process", type=int | None, metavar="N"),
+    Option("--normalise", "give every function mean 0 and variance 1", type=bool, default=True),
+)
+
+COMMANDS = (
+    Command(
+        "search",
+        "Search a space for the activation function that is best on a task.",
+        {
+            "what to search, and on what": (
+                Option("--space", "a shipped space (core_unit, pangaea, ...) or a YAML file", required=True),
+                *_TASK,
+            ),
+            "how": (
+                Option("--n-trials", "how many distinct functions to train", type=int, default=100),
+                Option("--sampler", "tpe, random, nsgaii, evolution, exhaustive, ...", default="tpe", metavar="NAME"),
+                Option("--pruner", "stops poor candidates early: halving, hyperband, median, none", default="halving",
+                       metavar="NAME"),
+                Option("--rungs", "where candidates are compared: fractions of a fit, or steps", type=numbers,
+                       metavar="1/9,1/3,1"),
+                Option("--finalists", "best candidates to compare on the test split", type=int, default=3),
+                Option("--n-replicates", "fits of each in that comparison", type=int, default=8),
+                Option("--n-null-control", "copies of relu that show what luck does", type=int, default=5),
+                *_RUNNING,
+            ),
+            "where": (
+                Option("--out", "folder of the results (default: results/NAME)", metavar="FOLDER"),
+                Option("--storage", "journal file or database URL (default: study.journal in the folder)",
+                       metavar="PLACE"),
+                Option("--name", "name of the study (default: made from space and task)"),
+                Option("--wandb", "Weights & Biases: nothing is uploaded but with 'online'",
+                       type=Literal["offline", "online", "off"], default="offline"),
+                Option("--wandb-project", "its project there", default="actsearch", metavar="NAME"),
+            ),
+            "other": (_DEBUG,),
+        },
+        "actsearch search --space core_unit --task mnist1d --nets deep,residual",
+        search,
+        has_config=True,
+    ),
+    Command(
+        "compare",
+        "Compare functions on the test split, each with its own learning rate, over paired replicates.",
+        {
+            "what": (
+                Option("specs", "names or formulas, such as silu 'x*sigmoid(1.7*x)'", nargs="+", required=True),
+                *_TASK,
+            ),
+            "how": (
+                Option("--n-replicates", "fits of each function; below 8 nothing is called better", type=int,
+                       default=8),
+                Option("--panel", "baselines to fit alongside (default: ten; none: '')", type=comma_list,
+                       metavar="A,B"),
+                Option("--reference", "what all are compared with (default: the baseline best on validation)",
+                       metavar="NAME"),
+                *_RUNNING,
+            ),
+            "where": (
+                Option("--out", "folder for tables and picture; the same command continues there", metavar="FOLDER"),
+                Option("--storage", "journal file or database URL", metavar="PLACE"),
+                Option("--name", "name of the comparison in the storage", default="compare"),
+            ),
+            "other": (_DEBUG,),
+        },
+        "actsearch compare gelu 'x*sigmoid(1.7*x)' --task digits",
+        compare,
+        has_config=True,
+    ),
+    Command(
+        "show",
+        "Show the leaderboard and the verdict of a study, also while it runs.",
+        {
+            "what": (
+                Option("path", "results folder, journal file or database URL", required=True),
+                Option("--name", "the study, where there is more than one"),
+                Option("--rows", "length of the leaderboard", type=int, default=N_ROWS),
+                _DEBUG,
+            )
+        },
+        "actsearch show results/core_unit-mnist1d",
+        show,
+    ),
+    Command(
+        "export",
+        "Write a formula, or the best of a study, as text, SymPy, LaTeX, JSON or a stand-alone torch module.",
+        {
+            "what": (
+                Option("what", "a name, a formula, a results folder, or a storage", required=True),
+                Option("--format", "text, sympy, latex, json, torch", default="torch", metavar="NAME"),
+                Option("--out", "the file to write (default: in the current folder)", metavar="FILE"),
+                Option("--name", "the study, where there is more than one"),
+                _DEBUG,
+            )
+        },
+        "actsearch export results/core_unit-mnist1d --format torch --out best.py",
+        export,
+    ),
+    Command(
+        "check",
+        "Check a search space: size, distinct functions, samples, and what the screen rejects and why.",
+        {
+            "what": (
+                Option("space", "a YAML file, or the name of a shipped space", required=True),
+                Option("--samples", "how many random candidates to print", type=int, default=5),
+                _DEBUG,
+            )
+        },
+        "actsearch check my_space.yaml",
+        check,
+    ),
+    Command(
+        "catalog",
+        "List the named activation functions, or show one with its derivative, moments and curve.",
+        {
+            "what": (
+                Option("name", "a name, or a formula"),
+                Option("--plot", "also draw it, with derivatives, into this file (.png or .svg)", metavar="FILE"),
+                Option("--low", "left end of the curve", type=float, default=-5.0),
+                Option("--high", "right end of the curve", type=float, default=5.0),
+                _DEBUG,
+            )
+        },
+        "actsearch catalog silu",
+        catalog,
+    ),
+)  # fmt: skip
