@@ -195,7 +195,7 @@ def make_result(
 ) -> StudyResult:
     """Return the result that three studies hold."""
     counts = outcomes(study)
-    scores = {trial.user_attrs["expr"]: trial.value for trial in finished(study) if trial.value is not None}
+    scores = {trial.user_attrs["expr"]: trial.value for trial in ranked(study) if trial.value is not None}
     begun = finals_study is not None and "functions" in finals_study.user_attrs
     finals = None
     if finals_study is not None and begun:
@@ -218,6 +218,14 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     own = [trial for trial in trials if trial.user_attrs.get("outcome") == "finished" and trial.value is not None]
     return sorted(own, key=lambda trial: (-(trial.value or 0.0), trial.number))
+
+
+def ranked(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials of the distinct candidates: the finished ones by score, then the pruned, furthest first."""
+    trials = study.get_trials(deepcopy=False, states=[TrialState.PRUNED])
+    own = [trial for trial in trials if trial.user_attrs.get("outcome") == "pruned" and trial.value is not None]
+    far = sorted(own, key=lambda trial: (-(trial.last_step or 0), -(trial.value or 0.0), trial.number))
+    return finished(study) + far
 
 
 def outcomes(study: optuna.Study) -> Counter[str]:

@@ -26,7 +26,7 @@ from actsearch.study.panel import PANEL, fit_panel, members, panel_fits, value_o
 from actsearch.study.plan import Plan, plan_cells
 from actsearch.study.pruners import make_pruner
 from actsearch.study.reclaim import reclaim
-from actsearch.study.result import StudyResult, finished, make_result
+from actsearch.study.result import StudyResult, make_result, ranked
 from actsearch.study.samplers import load_sampler
 from actsearch.study.scale import Scale
 from actsearch.study.screen import screen
@@ -232,11 +232,11 @@ def _told(loop: Loop) -> str:
 
 
 def _finalists(studies: _Studies, k: int) -> list[tuple[Function, str]]:
-    """Return the best k finished candidates that are no baselines, and the panel."""
+    """Return the best k candidates that are no baselines (pruned ones where fewer finished), and the panel."""
     panel = members(studies.panel)
     best = [
         Function(trial.user_attrs["expr"], trial.user_attrs["fingerprint"])
-        for trial in finished(studies.candidates)
+        for trial in ranked(studies.candidates)
         if trial.user_attrs["fingerprint"] not in panel
     ]
     return [(function, "finalist") for function in best[:k]] + [(function, "panel") for function in panel.values()]

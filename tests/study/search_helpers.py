@@ -11,17 +11,23 @@ import optuna
 from actsearch.study.result import StudyResult
 from actsearch.study.search import search
 
-# Every phase runs, in about thirty fits of a few hundredths of a second.
+# A dozen fits of a few hundredths of a second.
 SMALL: dict[str, Any] = {
-    "n_trials": 5,
+    "n_trials": 4,
     "sampler": "random",
-    "rungs": (8, 16),
-    "panel": ("relu", "tanh"),
+    "rungs": (5, 10),
+    "panel": ("relu",),
+    "n_null_control": 0,
+    "finalists": 0,
+    "n_workers": 0,
+}
+# Null control and finals too.
+WHOLE: dict[str, Any] = SMALL | {
     "n_null_control": 2,
+    "panel": ("relu", "tanh"),
     "finalists": 1,
     "n_replicates": 2,
     "learning_rate_factors": (1.0, 3.0),
-    "n_workers": 0,
 }
 
 

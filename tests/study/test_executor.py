@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from actsearch.errors import StudyError
 from actsearch.study.executor import MAX_RESUBMISSIONS, Lost, Pool
 

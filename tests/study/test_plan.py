@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from actsearch.errors import StudyError
 from actsearch.study.plan import Plan, median_seconds, plan_cells, state_path, steps_of
 from actsearch.tasks.load import load_task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from actsearch.expr import catalog
 from actsearch.expr.text import parse
 from actsearch.study.panel import PANEL
