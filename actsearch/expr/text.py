@@ -22,7 +22,7 @@ from actsearch.expr.parameters import CONSTRAINTS, GRANULARITIES, Parameter, par
 from actsearch.expr.primitives import PRIMITIVES
 from actsearch.expr.printing import format
 from actsearch.expr.syntax import fault, tree_of
-from actsearch.expr.unevaluated import choice, comparison, power
+from actsearch.expr.unevaluated import choice, comparison, power, settled
 
 __all__ = ["format", "parse"]
 
@@ -124,7 +124,7 @@ class _Builder:
         if method is None:
             raise self.fault(node, f"{_describe(node)} has no place in a formula")
         try:
-            value = method(self, node)
+            value = settled(method(self, node))
             problem = shallow_fault(value) if self.finite else ""
         except ExprError:
             raise

@@ -207,7 +207,9 @@ LARGE = {
     "a large product of roots": "*".join(f"({p}+sqrt({p + 1}))" for p in range(2, 60)) + "*x",
     "many choices": "".join(f"x*{i} if x > {i} else " for i in range(100)) + "x",
     "many comparisons": "1 if " + " < ".join("x" * 900) + " else 2",
+    "roots that SymPy takes together in two steps": "((2/3)**(-3/2))**(1/2)*x",
     "signs": "-" * 30 + "x",
+    "a power that SymPy moves into its branches": "-(x if x < x else x + x)**2",
     "powers below powers": "1/(x+" * 15 + "x" + ")**2" * 15,
 }
 
