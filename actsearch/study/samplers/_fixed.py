@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from actsearch.errors import StudyError
-
-if TYPE_CHECKING:
-    from actsearch.space import Space
+from actsearch.space import Space
 
 
 def has_conditional_choices(space: Space) -> bool:

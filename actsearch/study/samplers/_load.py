@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna.samplers import (
     BaseSampler,
@@ -18,10 +18,8 @@ from optuna.samplers import (
 
 from actsearch import plugins
 from actsearch.errors import StudyError, suggest
+from actsearch.space import Space
 from actsearch.study.samplers._fixed import check_all_choices_everywhere
-
-if TYPE_CHECKING:
-    from actsearch.space import Space
 
 _PACKAGE = "actsearch.study.samplers"
 

@@ -39,6 +39,8 @@ class Planned(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Plan the trial."""
+        if study._is_multi_objective():
+            return  # refused by Optuna's own error as soon as something is sampled
         self._plans[trial.number] = self.plan(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -48,13 +50,23 @@ class Planned(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return nothing; see :meth:`sample_independent`."""
+        """Return nothing; see :meth:`sample_independent`.
+
+        Raises:
+            ValueError: the study has several objectives.
+        """
+        self._raise_error_if_multi_objective(study)
         return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return the planned option, or a random one where nothing is planned."""
+        """Return the planned option, or a random one where nothing is planned.
+
+        Raises:
+            ValueError: the study has several objectives.
+        """
+        self._raise_error_if_multi_objective(study)
         option = self._plans.get(trial.number, {}).get(param_name)
         if option is not None and option in getattr(param_distribution, "choices", ()):
             return option

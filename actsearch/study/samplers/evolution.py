@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import Any
 
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from actsearch.errors import StudyError
-from actsearch.study.samplers._planned import Planned, all_trials, choices_of
-
-if TYPE_CHECKING:
-    from actsearch.space import Space
+from actsearch.errors import SpaceError, StudyError
+from actsearch.space import ReplayChooser, Space
+from actsearch.space.vary import crossover, mutate, regenerate
+from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
 
 # Where the neighbourhood of the parents is used up, varying on would go round in circles: after so many known children
 # the candidate is drawn at random instead.
@@ -51,44 +50,70 @@ def make_sampler(
 class Evolution(Planned):
     """See :func:`make_sampler`. It keeps nothing: parents are read from the study each time."""
 
-    def __init__(self, space: Space, seed: int, population_size: int, tournament_size: int, crossover: float) -> None:
+    def __init__(
+        self, space: Space, seed: int, population_size: int, tournament_size: int, crossover_probability: float
+    ) -> None:
         super().__init__(seed)
         self._space = space
         self._population_size = population_size
         self._tournament_size = tournament_size
-        self._crossover = crossover
+        self._crossover = crossover_probability
 
     def plan(self, study: Study, trial: FrozenTrial) -> dict[str, str]:
-        """Return the choices of a child, or nothing (all random) while the population is too small."""
-        trials = [other for other in all_trials(study) if other.number != trial.number]
-        parents = [other for other in trials if _is_parent(other)][-self._population_size :]
-        if len(parents) < self._population_size:
+        """Return the choices of a child, or of a random candidate while there are too few parents."""
+        if fixed_choices(trial):
             return {}
-        taken = {choices_of(other) for other in trials}
+        others = [other for other in all_trials(study) if other.number != trial.number]
+        taken = {choices_of(other) for other in others}
         taken.update(frozenset(plan.items()) for plan in self._plans.values())
         rng = random.Random(self.seed_of(trial))
-        maximize = study.direction == StudyDirection.MAXIMIZE
-        for _ in range(_ATTEMPTS):
-            child = self._child(parents, maximize, rng)
-            if frozenset(child.items()) not in taken:
-                return child
-        return {}
+        parents = self._parents(others)
+        if len(parents) == self._population_size:
+            maximize = study.direction == StudyDirection.MAXIMIZE
+            for _ in range(_ATTEMPTS):
+                child = self._child(parents, maximize, rng)
+                if frozenset(child.items()) not in taken:
+                    return child
+        return self._newcomer(taken, rng)
 
-    def _child(self, parents: list[FrozenTrial], maximize: bool, rng: random.Random) -> dict[str, str]:
-        from actsearch.space import vary
+    def _parents(self, trials: list[FrozenTrial]) -> list[tuple[FrozenTrial, dict[str, str]]]:
+        """Return the latest finished candidates, at most a population of them, with their choices."""
+        parents = []
+        for trial in reversed(trials):
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+                choices = self._candidate(trial)
+                if choices is not None:
+                    parents.append((trial, choices))
+            if len(parents) == self._population_size:
+                break
+        return parents
 
-        choices = dict(self._select(parents, maximize, rng).params)
+    def _candidate(self, trial: FrozenTrial) -> dict[str, str] | None:
+        """Return a trial's choices; None when they are no candidate of the space, as a stranger's trial may be."""
+        try:
+            return self._space.choose(ReplayChooser(trial.params))
+        except SpaceError:
+            return None
+
+    def _child(
+        self, parents: list[tuple[FrozenTrial, dict[str, str]]], maximize: bool, rng: random.Random
+    ) -> dict[str, str]:
+        def select() -> dict[str, str]:
+            drawn = rng.sample(parents, self._tournament_size)
+            return max(drawn, key=lambda parent: _fitness(parent[0], maximize))[1]
+
+        choices = select()
         if rng.random() < self._crossover:
-            choices = vary.crossover(choices, dict(self._select(parents, maximize, rng).params), self._space, rng)
-        return vary.mutate(choices, self._space, rng)
+            choices = crossover(choices, select(), self._space, rng)
+        return mutate(choices, self._space, rng)
 
-    def _select(self, parents: list[FrozenTrial], maximize: bool, rng: random.Random) -> FrozenTrial:
-        drawn = rng.sample(parents, self._tournament_size)
-        return max(drawn, key=lambda parent: _fitness(parent, maximize))
-
-
-def _is_parent(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and bool(trial.params)
+    def _newcomer(self, taken: set[frozenset[tuple[str, Any]]], rng: random.Random) -> dict[str, str]:
+        """Return a random candidate, an untaken one if a few draws find any."""
+        for _ in range(_ATTEMPTS):
+            choices = regenerate(self._space, rng)
+            if frozenset(choices.items()) not in taken:
+                break
+        return choices
 
 
 def _fitness(trial: FrozenTrial, maximize: bool) -> tuple[bool, int, float]:

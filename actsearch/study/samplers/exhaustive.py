@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from actsearch.errors import StudyError
+from actsearch.space import RandomChooser, ReplayChooser, Space
 from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
 
-if TYPE_CHECKING:
-    from actsearch.space import Space
+_ATTEMPTS = 50  # to complete an enqueued trial with some of its choices fixed into a candidate not tried yet
 
 
 def make_sampler(space: Space, seed: int = 0) -> BaseSampler:
@@ -55,6 +56,18 @@ class Exhaustive(Planned):
             raise StudyError(f"all {self._space.size()} candidates of space {self._space.name!r} have been tried")
         return choices
 
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return the planned option.
+
+        Raises:
+            StudyError: the trial asks for a choice that its candidate does not have.
+        """
+        if param_name not in self._plans.get(trial.number, {}):
+            raise StudyError(f"{param_name!r} is no choice of this candidate of space {self._space.name!r}")
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         """Stop ``study.optimize`` when this was the last candidate."""
         super().after_trial(study, trial, state, values)
@@ -75,20 +88,12 @@ class Exhaustive(Planned):
         return self._next
 
     def _completion(self, fixed: dict[str, str], trials: list[FrozenTrial]) -> dict[str, str]:
-        """Return an untaken candidate with the fixed choices of an enqueued trial; failing that, just those."""
-        if self._is_whole(fixed):
-            return fixed
+        """Return a candidate with the fixed choices of an enqueued trial: an untaken one, if a few tries find any."""
         taken = {choices_of(trial) for trial in trials}
-        candidates = (choices for choices in self._space.enumerate_choices() if fixed.items() <= choices.items())
-        return next((choices for choices in candidates if frozenset(choices.items()) not in taken), fixed)
-
-    def _is_whole(self, choices: dict[str, str]) -> bool:
-        missing = []
-
-        def replay(name: str, options: tuple[str, ...]) -> str:
-            if choices.get(name) not in options:
-                missing.append(name)
-            return choices.get(name, options[0])
-
-        self._space.decode(replay)
-        return not missing
+        completions = (
+            self._space.choose(ReplayChooser(fixed, otherwise=RandomChooser(attempt))) for attempt in range(_ATTEMPTS)
+        )
+        return next(
+            (choices for choices in completions if frozenset(choices.items()) not in taken),
+            self._space.choose(ReplayChooser(fixed, otherwise=RandomChooser(0))),
+        )

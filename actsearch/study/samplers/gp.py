@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from optuna.samplers import BaseSampler, GPSampler
 
+from actsearch.space import Space
 from actsearch.study.samplers._fixed import check_all_choices_everywhere
 from actsearch.study.samplers._reseeded import Reseeded
-
-if TYPE_CHECKING:
-    from actsearch.space import Space
 
 
 def make_sampler(space: Space, seed: int = 0, *, n_startup_trials: int = 20) -> BaseSampler:

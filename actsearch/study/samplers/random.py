@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from optuna.samplers import BaseSampler, RandomSampler
 
+from actsearch.space import Space
 from actsearch.study.samplers._reseeded import Reseeded
-
-if TYPE_CHECKING:
-    from actsearch.space import Space
 
 
 def make_sampler(space: Space, seed: int = 0) -> BaseSampler:

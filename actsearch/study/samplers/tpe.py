@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from optuna.samplers import BaseSampler, TPESampler
 
+from actsearch.space import Space
 from actsearch.study.samplers._fixed import has_conditional_choices
 from actsearch.study.samplers._reseeded import Reseeded
-
-if TYPE_CHECKING:
-    from actsearch.space import Space
 
 
 def make_sampler(

@@ -1,0 +1,74 @@
+"""Optuna's own sampler suite on our samplers, where it applies.
+
+| suite | applies to |
+|---|---|
+| BasicSamplerTestCase | random, tpe, nsgaii, gp, evolution |
+| RelativeSamplerTestCase | tpe, gp |
+| MultiObjectiveSamplerTestCase | random, tpe, nsgaii, gp |
+| SingleOnlySamplerTestCase | evolution, exhaustive |
+
+The basic suite asks for numbers, and exhaustive refuses all but the choices of its space; random, evolution and
+exhaustive sample no choice relative to others, and NSGA-II does so from its second generation on, where the suite looks
+at the first (Optuna leaves its own out, too); evolution and exhaustive serve one objective, the others several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from optuna.samplers import BaseSampler
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    MultiObjectiveSamplerTestCase,
+    RelativeSamplerTestCase,
+    SingleOnlySamplerTestCase,
+)
+
+from actsearch.space import load_space
+from actsearch.study.samplers import load_sampler
+
+Make = Callable[[], BaseSampler]
+
+
+def _make(name: str, **settings: int) -> Make:
+    space = load_space("tiny")
+    return lambda: load_sampler(name, space, 0, **settings)
+
+
+class TestRandom(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("random")
+
+
+class TestEvolution(BasicSamplerTestCase, SingleOnlySamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("evolution", population_size=2, tournament_size=2)
+
+
+class TestExhaustive(SingleOnlySamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("exhaustive")
+
+
+class TestNsgaii(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("nsgaii", population_size=2)
+
+
+@pytest.mark.slow
+class TestTpe(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("tpe", n_startup_trials=0)
+
+
+@pytest.mark.slow
+class TestGp(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("gp", n_startup_trials=0)
