@@ -81,7 +81,8 @@ class PlainDisplay:
         if not self._is_open:
             return
         self._is_open = False
-        self._line(f"{status(self.progress)}; {'ended' if result is not None else 'stopped'}")
+        took = duration(self.progress.clock() - self.progress.started)
+        self._line(f"{'ended' if result is not None else 'stopped'} after {took}")
 
     def _line(self, text: str) -> None:
         elapsed = round(self.progress.clock() - self.progress.started)
@@ -106,7 +107,7 @@ class LiveDisplay:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
         self.progress = Progress(clock)
-        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=4, transient=False)
+        self._live = Live(console=console, get_renderable=self.render, refresh_per_second=2, transient=False)
 
     def start(self, study: Any, config: Mapping[str, Any]) -> None:
         """Begin to draw."""

@@ -12,6 +12,8 @@ from typing import Any
 
 PACKAGES = ("actsearch", "torch", "lightning", "optuna", "sympy", "numpy", "scipy", "loky", "wandb")
 
+_PROGRAM = {"__main__.py": "python -m actsearch"}
+
 
 def environment() -> dict[str, Any]:
     """Return versions, machine, threads, git commit and the time, as JSON-able data."""
@@ -24,7 +26,7 @@ def environment() -> dict[str, Any]:
         "n_cpus": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "git": git_commit(),
-        "command": [os.path.basename(sys.argv[0]), *sys.argv[1:]],
+        "command": [_PROGRAM.get(os.path.basename(sys.argv[0]), os.path.basename(sys.argv[0])), *sys.argv[1:]],
     }
 
 

@@ -88,8 +88,18 @@ def _best(result: StudyResult, best: str) -> str:
         lines.append(
             f"As trained and exported, with mean 0 and variance 1 for a unit-normal input:\n\n```\n{best}\n```"
         )
+    if learned := _learned(result):
+        lines.append(
+            "\n".join(["Learned in the search:", "", *(f"- {cell}: `{text}`" for cell, text in learned.items())])
+        )
     lines.append(
         "Use it: copy `formula/best_torch.py` into a project and say `from best_torch import Activation`, or "
         f'`actsearch.make("{result.best}", normalise={bool(result.config.get("normalise", False))})`.'
     )
     return "\n\n".join(lines)
+
+
+def _learned(result: StudyResult) -> dict[str, str]:
+    """Return what the best candidate's parameters became in the search: cell -> formula."""
+    rows = records(result.study.get_trials(deepcopy=False))
+    return next((dict(row.learned) for row in rows if row.text == result.best and row.learned), {})

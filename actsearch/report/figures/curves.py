@@ -38,7 +38,8 @@ def curves(best: str, panel: Sequence[str] = (), reference: str | None = None) -
 def _one(axes: Axes, order: int, best: str, others: Sequence[str], reference: str | None) -> None:
     lines = {name: values(name, order) for name in [*others, best]}
     axes.set_xlim(X[0], X[-1])
-    axes.set_ylim(*limits(list(lines.values()), -3.0, 5.0 if order == 0 else 3.0))
+    shown = [*limits([lines[name] for name in others], -2.0, 5.0), *limits([lines[best]], -8.0, 8.0)]
+    axes.set_ylim(min(shown), max(shown))
     ends = []
     for name, y in lines.items():
         colour, width, layer = _look(name, best, reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -19,12 +20,17 @@ def finals(comparison: Comparison) -> Figure:
     rows = sorted(comparison.rows, key=lambda row: sign * row.mean)
     figure = Figure(figsize=(10.5, 1.6 + 0.32 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
+    means = [(place, row.mean, row.low, row.high, _colour(row, comparison)) for place, row in enumerate(rows)]
+    gaps = [
+        (place, row.difference, row.difference_low, row.difference_high, _colour(row, comparison))
+        for place, row in enumerate(rows)
+        if row.spec != comparison.reference and row.difference is not None
+    ]
     for place, row in enumerate(rows):
-        colour = _colour(row, comparison)
-        _interval(left, place, row.mean, row.low, row.high, colour)
-        left.plot(row.per_replicate, [place] * len(row.per_replicate), "|", color=colour, alpha=0.45, markersize=6)
-        if row.spec != comparison.reference and row.difference is not None:
-            _interval(right, place, row.difference, row.difference_low, row.difference_high, colour)
+        ticks = [place] * len(row.per_replicate)
+        left.plot(row.per_replicate, ticks, "|", color=_colour(row, comparison), alpha=0.45, markersize=6)
+    _intervals(left, means)
+    _intervals(right, gaps)
     _names(left, rows, comparison)
     _verdicts(right, rows, comparison)
     words = metric_words(comparison.metric)
@@ -34,6 +40,34 @@ def finals(comparison: Comparison) -> Figure:
     right.set_xlabel(f"difference in {words}, paired by replicate")
     right.set_title(f"Difference to {comparison.reference}, the best of the panel")
     return figure
+
+
+Line = tuple[int, float, float | None, float | None, str]
+"""Place on the y axis, value, ends of its interval, colour."""
+
+
+def _intervals(axes: Axes, lines: list[Line]) -> None:
+    """Draw values with their intervals; one far off is told at the edge, so that it does not squeeze the others."""
+    values = np.array([value for _, value, *_ in lines])
+    quarter, three = np.quantile(values, [0.25, 0.75])
+    fence = 3.0 * max(three - quarter, 1e-6)  # Tukey's "far out" on either side
+    inside = [line for line in lines if quarter - fence <= line[1] <= three + fence]
+    ends = [end for _, *ends, _ in inside for end in ends if end is not None]
+    margin = 0.05 * (max(ends) - min(ends) or 1.0)
+    axes.set_xlim(min(ends) - margin, max(ends) + margin)
+    for line in inside:
+        _interval(axes, *line)
+    for place, value, *_, colour in [line for line in lines if line not in inside]:
+        is_low = value < quarter
+        axes.annotate(
+            f"◀ {value:.3g}" if is_low else f"{value:.3g} ▶",
+            (0.01 if is_low else 0.99, place),
+            xycoords=("axes fraction", "data"),
+            ha="left" if is_low else "right",
+            va="center",
+            color=colour,
+            fontsize=8,
+        )
 
 
 def _interval(axes: Axes, place: int, value: float, low: float | None, high: float | None, colour: str) -> None:

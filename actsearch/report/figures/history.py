@@ -32,8 +32,10 @@ def history(rows: Sequence[Record], panel: Sequence[Record] = ()) -> Figure:
     best = np.maximum.accumulate(scores)
     ends = [(float(best[-1]), f"best so far {best[-1]:+.2f}", BEST)]
     copies = [row.score for row in panel if row.role == "null_control" and row.score is not None]
+    luckiest: list[float] = []
     if len(copies) >= 2:
         ends.append(_luck_band(axes, copies, len(trained)))
+        luckiest = [luck(copies, len(trained)).high]
     panel_best = next(iter(baselines(panel)), None)
     if panel_best is not None and panel_best.score is not None:
         axes.axhline(panel_best.score, color=REFERENCE, linewidth=1.4, linestyle=(0, (5, 2)))
@@ -41,7 +43,7 @@ def history(rows: Sequence[Record], panel: Sequence[Record] = ()) -> Figure:
     axes.plot(places, scores, "o", color=GREY, markersize=3.5, alpha=0.8, markeredgewidth=0)
     axes.step([*places, len(trained)], [*best, best[-1]], where="post", color=BEST, linewidth=2)
     axes.set_xlim(0, len(trained) + 1)
-    _cut_low(axes, scores, [end[0] for end in ends])
+    _cut_low(axes, scores, [end[0] for end in ends] + luckiest)
     axes.set_xlabel("distinct functions trained")
     axes.set_ylabel("score (panel standard deviations)")
     axes.set_title("Each dot is one function; pruned ones are left out")
