@@ -21,9 +21,7 @@ from pathlib import Path
 
 _log = logging.getLogger("actsearch")
 
-FLAGS = (
-    "-std=gnu11 -O3 -march=native -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=off -fPIC -shared"
-).split()
+FLAGS = ["-std=gnu11", "-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fPIC", "-shared"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 
 from actsearch.compiler.build import cxx_compiler, digest, library
 
-_FLAGS = "-O2 -std=c++20 -fPIC -shared -w".split()
+_FLAGS = ["-O2", "-std=c++20", "-fPIC", "-shared", "-w"]
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import mpmath
 
 #: Functions of the vector library; their prototypes are declared by hand, since the headers do so only under -ffast-math.
-VECTOR = "exp expm1 log log1p sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh erf erfc".split()
+VECTOR = ["exp", "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"]
 
 TEMPLATES: Mapping[str, str] = {
     "add": "{0} + {1}",

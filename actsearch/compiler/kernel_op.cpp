@@ -108,7 +108,7 @@ Tensor value(const Kernel& kernel, const Tensor& x, const variable_list& paramet
 
 // Sum over the first dimension in its order, compensated (Neumaier).
 Tensor summed(const Tensor& parts) {
-  const int64_t n = parts.size(0), width = parts.numel() / std::max<int64_t>(1, n);
+  const int64_t n = parts.size(0), width = parts.size(1);
   Tensor total = at::zeros({width}, parts.options());
   const double* part = parts.const_data_ptr<double>();
   double* sum = total.data_ptr<double>();

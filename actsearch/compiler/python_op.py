@@ -123,7 +123,7 @@ def _call(address: int, tensors: Sequence[Any], counts: Sequence[int]) -> None:
 
 def _summed(parts: torch.Tensor) -> torch.Tensor:
     """Return the sum over the first dimension in its order, compensated (Neumaier)."""
-    total, rest = torch.zeros_like(parts[0] if len(parts) else parts.sum(0)), None
+    total, rest = parts.new_zeros(parts.shape[1]), None
     for part in parts:
         s = total + part
         lost = torch.where(total.abs() >= part.abs(), (total - s) + part, (part - s) + total)

@@ -51,6 +51,11 @@ class Reference:
             return self.traced.apply(x, *parameters)
         return self.eager.apply(x, *parameters)
 
+    def backward(self, x: torch.Tensor, grad: torch.Tensor, *parameters: torch.Tensor) -> tuple[Any, ...]:
+        """Return the gradients in ``x`` and in each parameter, themselves differentiable."""
+        args = (x, *parameters)
+        return _contract(_tuple(self.derivative.eager.apply(*_widened(args))), (grad,), args)
+
 
 def build(program: Program) -> Reference:
     """Return the reference implementation of ``program``."""
