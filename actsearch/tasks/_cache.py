@@ -6,8 +6,6 @@ import contextlib
 import os
 import sys
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[np.generic]]
-# what reading half a file, a flipped bit or a file of another kind raises
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def cache_folder() -> Path:
@@ -55,10 +51,12 @@ def cached(name: str, make: Callable[[], Arrays], is_whole: Callable[[Arrays], b
 
 def _read(path: Path) -> Arrays | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # np.load leaves a damaged file open unless it was opened for it
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             # reading an entry compares it with its checksum
-            return {key: file[key] for key in file.files}
-    except _DAMAGE:
+            return {key: archive[key] for key in archive.files}
+    except Exception:
+        # a flipped bit makes zipfile, zlib and NumPy raise errors of a dozen kinds, and each means: make it again
         return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import linecache
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,15 @@ class _OwnNet:
         self.source = source
         self.old = old
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Take the source of notebook cells along: swapping rewrites code, and workers have no notebook."""
+        cells = {file: entry for file, entry in linecache.cache.items() if _is_notebook_cell(file)}
+        return {"source": self.source, "old": self.old, "cells": cells}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.source, self.old = state["source"], state["old"]
+        linecache.cache.update(state["cells"])
+
     def __call__(self, activation: Callable[[], nn.Module]) -> LightningModule:
         if _is_instance_of(self.source, "LightningModule"):
             return self._swapped(copy.deepcopy(self.source), activation)
@@ -132,6 +142,10 @@ def _require(holds: bool, thing: Any, fault: str) -> None:
 def _is_instance_of(thing: Any, class_name: str) -> bool:
     """Tell without importing Lightning; whoever made the thing has imported it."""
     return any(base.__name__ == class_name for base in type(thing).__mro__)
+
+
+def _is_notebook_cell(file: str) -> bool:
+    return "ipykernel_" in file or file.startswith("<ipython-input")
 
 
 def _takes(source: Callable[..., Any], argument: str) -> bool:

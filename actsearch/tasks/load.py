@@ -6,9 +6,9 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from actsearch.errors import TaskError, suggest
@@ -101,16 +101,12 @@ def _call(make_task: Callable[..., Task], name: str, settings: dict[str, Any]) -
 def _load_picklable(reference: str) -> Any:
     """Load an object, and see that workers get the file it is from, which they could not import by name."""
     found = load_object(reference, TaskError)
-    module = inspect.getmodule(found)
-    if reference.rpartition(":")[0].endswith(".py") and module is not None:
-        _pickle_by_value(module)
+    path = reference.rpartition(":")[0]
+    if path.endswith(".py"):
+        import cloudpickle  # type: ignore[import-untyped] # comes with loky
+
+        cloudpickle.register_pickle_by_value(sys.modules[Path(path).stem])
     return found
-
-
-def _pickle_by_value(module: ModuleType) -> None:
-    import cloudpickle  # type: ignore[import-untyped] # comes with loky
-
-    cloudpickle.register_pickle_by_value(module)
 
 
 def _is_task(path: Path) -> bool:

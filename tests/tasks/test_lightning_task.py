@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import linecache
 import signal
+import subprocess
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +20,7 @@ from torch import nn
 
 from actsearch.errors import TaskError
 from actsearch.tasks.fit import fit
+from actsearch.tasks.lightning_task import lightning_task
 from tasks import own_model as own
 from tasks.jobs import job, numbers, own_task
 
@@ -116,6 +122,26 @@ def test_a_module_instance_is_copied_and_swapped() -> None:
     assert type(model).__name__ == "FixedNet"
 
 
+@pytest.mark.slow
+def test_a_class_from_a_notebook_is_swapped_in_another_process(tmp_path: Path) -> None:
+    """Its source is in no file; it travels with the task."""
+    cell, file = Path(inspect.getfile(own)).read_text(), "/tmp/ipykernel_1/cell.py"
+    linecache.cache[file] = (len(cell), None, cell.splitlines(keepends=True), file)
+    notebook = types.ModuleType("notebook")
+    exec(compile(cell, file, "exec"), vars(notebook))
+    sys.modules["notebook"] = notebook
+    cloudpickle.register_pickle_by_value(notebook)
+    try:
+        pickled = cloudpickle.dumps(job(own_task(notebook.FixedNet, notebook.Data), (2,)))
+    finally:
+        cloudpickle.unregister_pickle_by_value(notebook)
+        del sys.modules["notebook"], linecache.cache[file]
+    (tmp_path / "job").write_bytes(pickled)
+    code = "import sys, pickle; from actsearch.tasks.fit import fit; print(fit(pickle.load(open('job', 'rb'))).status)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "finished", done.stderr
+
+
 def test_data_may_be_an_instance_which_stays_as_it_was() -> None:
     data = own.Data()
     loader = data.train_dataloader
@@ -156,8 +182,6 @@ def test_data_without_a_seed_are_the_same_when_fresh_ones_are_asked_for() -> Non
     [("val_loss", "minimize"), ("val/error", "minimize"), ("val_accuracy", "maximize"), ("val_auc", "maximize")],
 )
 def test_direction_is_told_by_the_name(metric: str, direction: str) -> None:
-    from actsearch.tasks.lightning_task import lightning_task
-
     task = lightning_task(own.Net, own.Data, metric=metric)
     assert task.direction == direction
     assert task.test_metric == metric.replace("val", "test")
@@ -179,13 +203,9 @@ def test_per_channel_parameters_learn() -> None:
 
 def refused(module: Any, data: Any = own.Data, **changes: Any) -> str:
     """Return the message of the error that a fit raises."""
-    task_changes = {key: changes.pop(key) for key in ("metric",) if key in changes}
-    from actsearch.tasks.lightning_task import lightning_task
-
+    settings = {"metric": "val_loss", "n_steps": 20} | changes
     with pytest.raises(TaskError) as caught:
-        fit(
-            job(lightning_task(module, data, **({"metric": "val_loss", "n_steps": 20} | task_changes)), (7,), **changes)
-        )
+        fit(job(lightning_task(module, data, **settings), (7,)))
     return str(caught.value)
 
 
