@@ -12,7 +12,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from actsearch.errors import ActsearchError, suggest
 
-METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
+METAVARS: dict[Any, str] = {int: "N", float: "NUMBER", str: "TEXT"}
 
 
 class UsageError(ActsearchError, ValueError):
@@ -150,13 +150,13 @@ def _add(group: Any, option: Option) -> None:
         settings |= {"required": option.required, "default": option.default}
     elif option.nargs or not option.required:
         settings["nargs"] = option.nargs or "?"
-    metavar = option.metavar or METAVARS.get(option.type if option.flag.startswith("--") else None)
+    metavar = option.metavar or (METAVARS.get(option.type) if option.flag.startswith("--") else None)
     if metavar or not option.flag.startswith("--"):
         settings["metavar"] = metavar or option.flag.upper()
     group.add_argument(option.flag, **settings)
 
 
-class _Help(DefaultHelpFormatter):  # type: ignore[misc]
+class _Help(DefaultHelpFormatter):
     """Help with the default behind each option, and without Python's names of types."""
 
     def _get_help_string(self, action: Any) -> str:

@@ -7,10 +7,11 @@ is imported by the command that needs it, so that ``--help`` answers at once.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,12 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     is_debug = values.pop("debug")
     _log_to_stderr(is_debug)
     try:
-        return command.run(**values)
+        code = command.run(**values)
+        sys.stdout.flush()
+        return code
     except ActsearchError as error:
         if is_debug:
             traceback.print_exc()
         print(f"actsearch {command.name}: {error}", file=sys.stderr)
         return USER_ERROR
+    except BrokenPipeError:  # the reader of a pipe, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(f"actsearch {command.name}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -64,23 +70,26 @@ def search(
     """Search a space, show it as it goes, and write the results folder."""
     from actsearch.report.display import display
     from actsearch.report.folder import ResultsFolder, make_folder
+    from actsearch.report.summary import lines
     from actsearch.report.track import tracker
+    from actsearch.space.load import load_space
     from actsearch.study.search import search as run
 
     options = {"space": space, "task": task, "nets": nets, "task_settings": task_settings, "name": name}
     options |= {"storage": storage, **settings, "wandb": wandb, "wandb_project": wandb_project}
-    tasks = _tasks(task, nets, task_settings)
-    name = name or "-".join([Path(space).stem, *dict.fromkeys(one.name for one in tasks)])
+    loaded, tasks = load_space(space), _tasks(task, nets, task_settings)
+    name = name or "-".join([loaded.name, *dict.fromkeys(one.name for one in tasks)])
     folder = make_folder(Path(out or Path("results") / name))
     results = ResultsFolder(folder, {key: value for key, value in options.items() if value is not None})
     track = tracker(wandb, folder, wandb_project)
     callbacks = [display(), results, *([track] if track else [])]
     given = {key: value for key, value in settings.items() if value is not None}
-    with _closing(callbacks):
+    with _closing(callbacks, folder):
         result = run(
-            space, tasks, storage=storage or str(folder / "study.journal"), name=name, callbacks=callbacks, **given
+            loaded, tasks, storage=storage or str(folder / "study.journal"), name=name, callbacks=callbacks, **given
         )
-    _print_result(result, N_ROWS)
+    print()
+    _print_lines(lines(result, N_ROWS))
     if results.error is not None:
         raise results.error
     print(f"\nResults: {folder / 'README.md'}")
@@ -110,7 +119,7 @@ def compare(
     given = {key: value for key, value in settings.items() if value is not None}
     given |= {"panel": panel} if panel is not None else {}
     given |= {"storage": str(folder / "study.journal")} if folder and "storage" not in given else {}
-    with _closing(callbacks):
+    with _closing(callbacks, folder):
         comparison = run(specs, _tasks(task, nets, task_settings), callbacks=callbacks, **given)
     print(f"\n{tables.short_comparison(comparison).text()}\n")
     _print_lines([verdict.verdict(comparison), *verdict.caveats(comparison)])
@@ -122,7 +131,9 @@ def compare(
 
 def show(*, path: str, name: str | None, rows: int) -> int:
     """Print what a results folder or a storage holds; a search that runs can be looked at."""
-    _print_result(_result(path, name), rows)
+    from actsearch.report.summary import lines
+
+    _print_lines(lines(_result(path, name), rows))
     return 0
 
 
@@ -192,31 +203,31 @@ def _is_place(what: str) -> bool:
     return "://" in what or Path(what).is_dir() or (Path(what).is_file() and Path(what).suffix != "")
 
 
-def _print_result(result: StudyResult, rows: int) -> None:
-    from actsearch.report.summary import lines
-
-    print()
-    for part in lines(result, rows):
-        _print_lines([part]) if "\n" not in part else print(f"{part}\n")
-
-
-def _print_lines(sentences: Iterable[str], indent: str = "", width: int = 80) -> None:
-    """Print sentences, each wrapped at words; formulas are not broken elsewhere."""
+def _print_lines(parts: Iterable[str], indent: str = "", width: int = 80) -> None:
+    """Print sentences, each wrapped at words (a formula is not broken elsewhere), and tables as they are."""
     import textwrap
 
-    for sentence in sentences:
-        wrap = {"initial_indent": indent, "subsequent_indent": indent + "  "}
-        print(textwrap.fill(sentence, width, break_long_words=False, break_on_hyphens=False, **wrap))
+    wrapper = textwrap.TextWrapper(
+        width, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False, break_on_hyphens=False
+    )
+    for part in parts:
+        print(f"{part}\n" if "\n" in part else wrapper.fill(part))
 
 
 @contextmanager
-def _closing(callbacks: Sequence[Any]) -> Iterator[None]:
-    """Close what a failed run left open, so that no display stays on the terminal; closing twice does nothing."""
+def _closing(callbacks: Sequence[Any], folder: Path | None = None) -> Iterator[None]:
+    """Close what a failed run left open, so that no display stays on the terminal; closing twice does nothing.
+
+    A results folder into which nothing was written goes.
+    """
     try:
         yield
     except BaseException:
         for callback in callbacks:
             callback.close(None)
+        if folder is not None:
+            with suppress(OSError):  # it holds something
+                folder.rmdir()
         raise
 
 

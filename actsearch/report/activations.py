@@ -6,9 +6,11 @@ import math
 from pathlib import Path
 
 import numpy as np
+import sympy
 
 from actsearch.errors import ExprError, ReportError
 from actsearch.expr import catalog
+from actsearch.expr.functions import x
 from actsearch.expr.moments import gain, moments
 from actsearch.expr.parameters import parameters_of
 from actsearch.expr.program import evaluate, lower
@@ -56,23 +58,26 @@ def picture(spec: str, path: Path) -> Path:
 
     if path.suffix not in (".png", ".svg"):
         raise ReportError(f"a picture is a .png or .svg file, not {path.name!r}")
+    label = spec if spec.isidentifier() else "f"
     panel = [name for name in ("relu", "gelu", "tanh") if to_expr(name) != to_expr(spec)]
     try:
-        save(lambda: curves(spec, panel), path.with_suffix(""), (path.suffix,))
+        save(lambda: curves(spec, panel, label=label), path.with_suffix(""), (path.suffix,))
     except OSError as error:
         raise ReportError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     return path
 
 
-def _slope(expr: object) -> str:
-    """Return the derivative's text where there is a short one; a kink has none that reads well."""
-    from actsearch.expr.functions import x
-
+def _slope(expr: sympy.Expr) -> str:
+    """Return the derivative's text, with steps for what jumps; the value at the jump itself is not told."""
+    slope = expr.diff(x).replace(sympy.Heaviside, lambda at, *_: _step(at)).replace(sympy.DiracDelta, lambda *_: 0)
     try:
-        text = format(expr.diff(x))  # type: ignore[attr-defined]
+        return _cut(format(slope), 71)
     except ExprError:
-        return "(piecewise; see the curve's kinks)"
-    return _cut(text, 71)
+        return "(no short form)"
+
+
+def _step(at: sympy.Expr) -> sympy.Expr:
+    return sympy.Piecewise((1, at > 0), (0, True))
 
 
 def _known(spec: str) -> list[str]:

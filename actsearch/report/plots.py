@@ -37,8 +37,8 @@ def write_plots(result: StudyResult, folder: Path) -> list[Path]:
     }
     if result.leaderboard(1):
         makers["curves"] = lambda: curves(result.best, members, reference)
-    if result.finals:
-        makers["finals"] = lambda: finals(result.finals)
+    if (comparison := result.finals) is not None:
+        makers["finals"] = lambda: finals(comparison)
     return [path for name, make in makers.items() for path in save(make, folder / name)]
 
 
@@ -46,7 +46,7 @@ def save(make: Callable[[], Figure], stem: Path, suffixes: Sequence[str] = (".pn
     """Draw a figure in the house style and write one file a suffix; the same data give the same bytes."""
     paths = [stem.with_name(f"{stem.name}{suffix}") for suffix in suffixes]
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if not key.startswith("backend")}
-    with matplotlib.rc_context({**defaults, **RC}):
+    with matplotlib.rc_context({**defaults, **RC}):  # type: ignore[dict-item]
         figure = make()
         for path in paths:
             figure.savefig(path, dpi=DPI, metadata=_NO_DATE[path.suffix])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 
-from actsearch.report.progress import duration
 from actsearch.space.space import Space
 from actsearch.space.survey import Survey
 
@@ -22,8 +21,8 @@ def describe(space: Space, found: Survey) -> str:
         f"  {found.n_distinct_accepted:>15,} of these pass the screen",
         f"  the screen rejects {found.share_rejected:.1%} of the candidates before any training",
     ]
-    for reason, count in sorted(found.rejected.items(), key=lambda item: -item[1]):
-        if count:
-            lines.append(f"  {count:>15,} {reason}")
-    lines.append(f"  examined in {duration(found.seconds)}")
+    reasons = [f"{count:,} {reason}" for reason, count in found.rejected.items() if count]
+    if reasons:
+        lines += textwrap.wrap(f"({', '.join(reasons)})", 76, initial_indent="    ", subsequent_indent="    ")
+    lines.append(f"  examined in {found.seconds:.1f} s")
     return "\n".join(lines)

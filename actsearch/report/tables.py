@@ -54,8 +54,8 @@ def comparison(finals: Comparison) -> Grid:
     """Return the finals, best mean first: mean and difference to the reference with intervals, p (Holm), verdict."""
     sign = -1 if finals.direction == "minimize" else 1
     rows = sorted(finals.rows, key=lambda row: -sign * row.mean)
-    header = ("function", "role", "mean", "low", "high", "difference", "diff_low", "diff_high", "p_holm", "verdict")
-    header = (*header, "search_score", "fresh_score", "lr_factor", "n_diverged")
+    test = ("function", "role", "mean", "low", "high", "difference", "diff_low", "diff_high", "p_holm", "verdict")
+    header = (*test, "search_score", "fresh_score", "lr_factor", "n_diverged")
     formats = ("", "", ".4f", ".4f", ".4f", "+.4f", "+.4f", "+.4f", ".3g", "", "+.2f", "+.2f", "g", "")
     return Grid(header, tuple(_final(row, finals.reference) for row in rows), formats)
 

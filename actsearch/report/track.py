@@ -25,7 +25,6 @@ from actsearch.report.records import Record, ranked, record, records
 from actsearch.report.verdict import verdict
 from actsearch.study.result import StudyResult
 
-Mode = Literal["offline", "online", "off"]
 MODES = ("offline", "online", "off")
 START_SECONDS = 30
 """How long wandb may try to reach its server before the run is given up."""
@@ -36,11 +35,11 @@ _log = logging.getLogger(__name__)
 _END = object()
 
 
-def tracker(mode: Mode, folder: str | Path, project: str = "actsearch") -> Tracker | None:
+def tracker(mode: str, folder: str | Path, project: str = "actsearch") -> Tracker | None:
     """Return a tracker for ``mode``, None for "off".
 
     Args:
-        mode: "offline" writes under ``folder/wandb`` (``wandb sync`` uploads it later), "online" uploads as it goes.
+        mode: "off"; "offline" writes under ``folder/wandb``, for ``wandb sync`` to upload later; "online" uploads.
         folder: the results folder.
         project: the W&B project.
 
@@ -49,7 +48,7 @@ def tracker(mode: Mode, folder: str | Path, project: str = "actsearch") -> Track
     """
     if mode not in MODES:
         raise ReportError(f"wandb is one of {', '.join(MODES)}, not {mode!r}{suggest(mode, MODES)}")
-    return None if mode == "off" else Tracker(Path(folder), mode, project)
+    return None if mode == "off" else Tracker(Path(folder), "online" if mode == "online" else "offline", project)
 
 
 class Tracker:
@@ -63,7 +62,7 @@ class Tracker:
     def __init__(
         self,
         folder: Path,
-        mode: Mode = "offline",
+        mode: Literal["offline", "online"] = "offline",
         project: str = "actsearch",
         *,
         start_seconds: float = START_SECONDS,

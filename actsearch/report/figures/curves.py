@@ -17,25 +17,26 @@ TITLES = ("function f(x)", "first derivative f'(x)", "second derivative f''(x)")
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-def curves(best: str, panel: Sequence[str] = (), reference: str | None = None) -> Figure:
+def curves(best: str, panel: Sequence[str] = (), reference: str | None = None, label: str = "best") -> Figure:
     """Return a figure of three axes: f, f' and f'' of the best (thick), the reference and the panel (grey).
 
     Args:
         best: the best function's text.
         panel: texts or names of the baselines.
         reference: the member of the panel that gets a colour of its own.
+        label: what the best's lines are called.
     """
     figure = Figure(figsize=(11.5, 4.0), layout="constrained")
     figure.suptitle(f"{shorten(best, 100)}", x=0.01, ha="left", color=BEST, fontweight="bold", fontsize=11)
     others = [name for name in panel if name != best]
     for order, (axes, heading) in enumerate(zip(figure.subplots(1, 3), TITLES, strict=True)):
-        _one(axes, order, best, others, reference)
+        _one(axes, order, best, others, reference, label)
         axes.set_title(heading)
         axes.set_xlabel("x")
     return figure
 
 
-def _one(axes: Axes, order: int, best: str, others: Sequence[str], reference: str | None) -> None:
+def _one(axes: Axes, order: int, best: str, others: Sequence[str], reference: str | None, label: str) -> None:
     lines = {name: values(name, order) for name in [*others, best]}
     axes.set_xlim(X[0], X[-1])
     shown = [*limits([lines[name] for name in others], -2.0, 5.0), *limits([lines[best]], -8.0, 8.0)]
@@ -47,7 +48,7 @@ def _one(axes: Axes, order: int, best: str, others: Sequence[str], reference: st
         finite = y[np.isfinite(y)]
         if order and colour == GREY:
             continue  # derivatives end together: labels of all would only cover each other
-        ends.append((float(finite[-1]) if finite.size else 0.0, "best" if name == best else shorten(name, 14), colour))
+        ends.append((float(finite[-1]) if finite.size else 0.0, label if name == best else shorten(name, 14), colour))
     label_ends(axes, ends)
 
 

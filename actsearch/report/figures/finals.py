@@ -20,8 +20,10 @@ def finals(comparison: Comparison) -> Figure:
     rows = sorted(comparison.rows, key=lambda row: sign * row.mean)
     figure = Figure(figsize=(10.5, 1.6 + 0.32 * len(rows)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.25))
-    means = [(place, row.mean, row.low, row.high, _colour(row, comparison)) for place, row in enumerate(rows)]
-    gaps = [
+    means: list[Line] = [
+        (place, row.mean, row.low, row.high, _colour(row, comparison)) for place, row in enumerate(rows)
+    ]
+    gaps: list[Line] = [
         (place, row.difference, row.difference_low, row.difference_high, _colour(row, comparison))
         for place, row in enumerate(rows)
         if row.spec != comparison.reference and row.difference is not None

@@ -30,7 +30,8 @@ def learning(rows: Sequence[Record], panel: Sequence[Record] = (), metric: str =
 
 
 def _one(axes: Axes, cell: str, best: Record | None, members: dict[str, list[Record]]) -> None:
-    ends = []
+    ends: list[tuple[float, str, str]] = []
+    last: list[int] = []
     for rank, (name, group) in enumerate(members.items()):
         curve = mean_curve([row.curves[cell] for row in group if cell in row.curves])
         if curve is None:
@@ -39,14 +40,16 @@ def _one(axes: Axes, cell: str, best: Record | None, members: dict[str, list[Rec
         axes.plot(
             curve.steps, curve.metric, color=colour, linewidth=width, marker="o", markersize=2 * width, clip_on=False
         )
+        last.append(curve.steps[-1])
         ends.append((curve.metric[-1], shorten(name, 14), colour))
     if best is not None and cell in best.curves:
         curve = best.curves[cell]
         axes.plot(
             curve.steps, curve.metric, color=BEST, linewidth=2.4, marker="o", markersize=4.5, zorder=4, clip_on=False
         )
+        last.append(curve.steps[-1])
         ends.append((curve.metric[-1], "best found", BEST))
-    axes.set_xlim(0, max((line.get_xdata()[-1] for line in axes.lines), default=1))
+    axes.set_xlim(0, max(last, default=1))
     label_ends(axes, [end for end in ends if np.isfinite(end[0])])
 
 
