@@ -1,0 +1,29 @@
+"""A search that kills its own process after so many ended trials of a study: ``killed_search.py FOLDER STUDY N``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from search_helpers import small_search
+
+
+def main() -> None:
+    folder, name, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    ended = 0
+
+    def kill(study: Any, trial: Any) -> None:
+        nonlocal ended
+        ended += study.study_name == name
+        if ended == n:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    settings: dict[str, Any] = dict(argument.split("=") for argument in sys.argv[4:])
+    small_search(folder, callbacks=[kill], **{key: int(value) for key, value in settings.items()})
+
+
+if __name__ == "__main__":
+    main()
