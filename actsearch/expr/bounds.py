@@ -64,8 +64,10 @@ def deep_fault(expr: Any) -> str:
     """Return what is wrong with any number or exponent in an expression, or an empty string."""
     if expr.has(S.ImaginaryUnit):
         return "this is not real"
+    powers = expr.atoms(sympy.Pow)
     faults = [number_fault(number) for number in expr.atoms(sympy.Number, type(S.ComplexInfinity))]
-    faults += [exponent_fault(power.exp) for power in expr.atoms(sympy.Pow)]
+    faults += [number_fault(power) for power in powers if power.is_number]
+    faults += [exponent_fault(power.exp) for power in powers]
     return next(filter(None, faults), "")
 
 

@@ -14,8 +14,6 @@ import sympy
 from sympy import Piecewise, S
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-_MOST_STEPS = 10  # two are usual; a product that SymPy turned in circles would otherwise never end
-
 
 def power(base: Any, exponent: Any) -> Any:
     """Return ``base**exponent``; of a Piecewise only whole, since SymPy would take the power into its branches."""
@@ -52,25 +50,3 @@ def choice(pairs: Iterable[tuple[Any, Any]]) -> Any:
         return kept[0][0]
     # past both constructors: they would fold a Piecewise inside a condition, even with evaluate=False
     return sympy.Basic.__new__(Piecewise, *(sympy.Tuple.__new__(ExprCondPair, *pair) for pair in kept))
-
-
-def settled(expr: Any) -> Any:
-    """Return a product remade until SymPy leaves it as it is: it takes roots of numbers together step by step.
-
-    Example:
-        >>> product = sympy.sqrt(sympy.Rational(2, 3) ** sympy.Rational(-3, 2))
-        >>> product, settled(product)
-        (sqrt(2)*6**(3/4)/4, 2**(1/4)*3**(3/4)/2)
-    """
-    for _ in range(_MOST_STEPS):
-        if not (expr.is_Mul and any(map(_may_move, expr.args))):
-            break
-        remade = expr.func(*expr.args)
-        if remade == expr:
-            break
-        expr = remade
-    return expr
-
-
-def _may_move(factor: Any) -> bool:
-    return factor.is_Mul or (factor.is_Pow and factor.base.is_Rational)
