@@ -123,9 +123,28 @@ def _eager_function(reference: Reference) -> type[torch.autograd.Function]:
             slopes = _tuple(reference.derivative.eager.apply(*_widened(args)))
             return _push(slopes, tangents, args, len(reference.program.outputs))
 
-    names = {"forward": forward, "setup_context": _save, "backward": backward, "jvp": jvp}
-    members = {name: staticmethod(function) for name, function in names.items()}
-    return type("Activation", (torch.autograd.Function,), {**members, "generate_vmap_rule": True})
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        # torch's generated rule would call jvp above the batch, where tangents cannot be told from primals
+        outputs = function.apply(*_batched(info.batch_size, in_dims, args))
+        return outputs, (tuple(0 for _ in outputs) if isinstance(outputs, tuple) else 0)
+
+    names = {"forward": forward, "setup_context": _save, "backward": backward, "jvp": jvp, "vmap": vmap}
+    members = {name: staticmethod(method) for name, method in names.items()}
+    function = type("Activation", (torch.autograd.Function,), members)
+    return function
+
+
+def _batched(size: int, in_dims: tuple[int | None, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments with the batch in front, so that they broadcast to the first as they did without it."""
+    n_dims = args[0].dim() - (in_dims[0] is not None)
+    x = args[0].expand(size, *args[0].shape) if in_dims[0] is None else args[0].movedim(in_dims[0], 0)
+    rest = []
+    for arg, dim in zip(args[1:], in_dims[1:], strict=True):
+        if dim is not None:
+            front = arg.movedim(dim, 0)
+            arg = front.reshape(size, *(1,) * (n_dims + 1 - front.dim()), *front.shape[1:])
+        rest.append(arg)
+    return x, *rest
 
 
 def _primal(arg: Any) -> Any:

@@ -1,7 +1,8 @@
 """From stable operations to basic ones, the last step before evaluation or printing.
 
-Products are formed here as a whole: exponentially small factors go in last and in two halves, ``(a * h) * h`` with
-``h = exp(e / 2)``, so that the product keeps its accuracy where the factor alone underflows.
+Products are formed here as a whole: the exponents of all exponentially small or large factors are added, and their exp
+goes in last and in two halves, ``(a * h) * h`` with ``h = exp(e / 2)``. So the product keeps its accuracy where a factor
+alone underflows, and is a number where one overflows and another underflows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import lru_cache
 from actsearch.expr.build import Builder
 from actsearch.expr.graph import Program
 from actsearch.expr.ops import LEAVES, OPS
-from actsearch.expr.two_words import two_words
+from actsearch.expr.two_words import total
 from actsearch.expr.value import Value, call
 
 _PRODUCTS = frozenset({"mul", "div", "neg"})
@@ -24,8 +25,13 @@ class _Product:
 
     above: list[Value] = field(default_factory=list)
     below: list[Value] = field(default_factory=list)
-    exponents: list[Value] = field(default_factory=list)
+    exponents: list[Value] = field(default_factory=list)  # of the source program
     negative: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing but numbers goes with the exponential."""
+        return len(self.exponents) == 1 and all(factor.constant is not None for factor in self.above + self.below)
 
 
 @lru_cache(maxsize=4096)
@@ -54,64 +60,63 @@ class _Expansion:
     def _node(self, y: Value) -> Value:
         if y.node.op in LEAVES:
             return self.target.copy(y.node, ())
-        if y.node.op in _PRODUCTS:
+        row = OPS[y.node.op]
+        if y.node.op in _PRODUCTS or _scaled(y) is not None:
             product = _Product()
             self._take_apart(y, product)
             if product.exponents:
-                return _multiply(product)
-        row = OPS[y.node.op]
-        if row.scaled is not None:
-            return self._alone(*row.scaled(y))
+                return self._multiply(product)
         if row.expand is not None:
             return self.of(row.expand(y))
         return self.target.copy(y.node, [self.done[i] for i in y.node.args])
 
-    def _alone(self, exponents: tuple[Value, ...], rest: Value) -> Value:
-        product = _Product()
-        self._add_scaled(exponents, rest, product)
-        if len(exponents) == 1 and product.above[0].constant is not None:
-            return product.above[0] * call("raw_exp", product.exponents[0]) * product.above[1]
-        return _multiply(product)
-
-    def _add_scaled(self, exponents: tuple[Value, ...], rest: Value, product: _Product) -> None:
-        product.above.append(self.of(rest))
-        for exponent in exponents:
-            high, correction = self._exponent(exponent)
-            product.exponents.append(high)
-            product.above.append(self.target.lift(correction))
-
-    def _exponent(self, exponent: Value) -> tuple[Value, Value | float]:
-        """Return an exponent and the factor that makes up for its rounding: ``exp(low) = 1 + low``."""
-        high, low = two_words(exponent)
-        return self.of(high), 1.0 if low is None else 1.0 + self.of(low)
-
-    def _take_apart(self, y: Value, product: _Product) -> None:
-        """Add the factors of ``y`` to ``product``."""
+    def _take_apart(self, y: Value, product: _Product, inverse: bool = False) -> None:
+        """Add the factors of ``y``, or of ``1 / y``, to ``product``."""
+        plain = product.below if inverse else product.above
         if y.node.op == "neg":
             product.negative = not product.negative
-            self._take_apart(y.args[0], product)
+            self._take_apart(y.args[0], product, inverse)
         elif y.node.op == "mul":
             for arg in y.args:
-                self._take_apart(arg, product)
+                self._take_apart(arg, product, inverse)
         elif y.node.op == "div":
-            self._take_apart(y.args[0], product)
-            product.below.append(self.of(y.args[1]))
-        elif (row := OPS.get(y.node.op)) is not None and row.scaled is not None:
-            self._add_scaled(*row.scaled(y), product)
+            self._take_apart(y.args[0], product, inverse)
+            self._take_apart(y.args[1], product, not inverse)
+        elif (scaled := _scaled(y)) is not None:
+            exponents, rest = scaled
+            product.exponents.extend(-exponent if inverse else exponent for exponent in exponents)
+            plain.append(self.of(rest))
         else:
-            product.above.append(self.of(y))
+            plain.append(self.of(y))
+
+    def _multiply(self, product: _Product) -> Value:
+        """Return the product: ``exp(high + low) = exp(high) (1 + low)``, in halves unless it stands alone."""
+        exponent, low = total(product.exponents)
+        high = self.of(exponent)
+        value = self.target.constant(1.0)
+        for factor in product.above:
+            value = value * factor
+        for factor in product.below:
+            value = value / factor
+        if low is not None:
+            value = value * (1.0 + self.of(low))
+        if product.is_alone:
+            value = value * call("raw_exp", high)
+        else:
+            half = call("raw_exp", 0.5 * high)
+            value = (value * half) * half
+        return -value if product.negative else value
 
 
-def _multiply(product: _Product) -> Value:
-    value = product.above[0]
-    for factor in product.above[1:]:
-        value = value * factor
-    for factor in product.below:
-        value = value / factor
-    halves = [call("raw_exp", 0.5 * exponent) for exponent in product.exponents]
-    for half in halves + halves:
-        value = value * half
-    return -value if product.negative else value
+def _scaled(y: Value) -> tuple[tuple[Value, ...], Value] | None:
+    """Return the exponents and the rest of an exponentially small factor, or of a power of one."""
+    row = OPS.get(y.node.op)
+    if row is not None and row.scaled is not None:
+        return row.scaled(y)
+    if y.node.op == "power" and (power := y.args[1].constant) is not None and (inner := _scaled(y.args[0])):
+        exponents, rest = inner
+        return tuple(power * exponent for exponent in exponents), call("power", rest, y.args[1])
+    return None
 
 
 def _order(y: Value) -> list[int]:

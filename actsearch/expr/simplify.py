@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actsearch.expr.build import Builder
 
 Args = tuple[Value, ...]
+#: f -> the operation that is u - f(u), which cancels near 0.
+_SHRINK = {"tanh": "tanhshrink", "sin": "sinshrink"}
 
 
 def simplify(builder: Builder, op: str, args: Args, value: float | str | None) -> Value | None:
@@ -61,6 +63,9 @@ def _sub(a: Value, b: Value) -> Value | None:
         return -b
     if a == b:
         return a.builder.constant(0.0)
+    for first, second, sign in ((a, b, 1.0), (b, a, -1.0)):
+        if second.node.op in _SHRINK and second.args[0] == first:
+            return sign * a.builder.call(_SHRINK[second.node.op], first)
     return a + b.args[0] if b.node.op == "neg" else None
 
 

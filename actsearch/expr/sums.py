@@ -119,8 +119,9 @@ class Sum:
             (sympy.cosh, -1): lambda u: call("power", call("sinh", u), 2.0),
             (sympy.sinh, 1): lambda u: call("power", call("cosh", u), 2.0),
         }
-        form = forms.get((base.func, ratio))
-        return None if form is None else form(self.lowering.of(base.args[0]))
+        if (form := forms.get((base.func, ratio))) is not None:
+            return form(self.lowering.of(base.args[0]))
+        return -call("one_minus_square", self.lowering.of(base)) if ratio == -1 else None
 
     def _pair_terms(self) -> None:
         for i in range(len(self.terms)):
@@ -137,8 +138,8 @@ class Sum:
         of = self.lowering.of
         if pair := recognise.exp_pair(a * f + b * g):
             return call(pair[0], of(pair[2])) * number(2 * pair[1])
-        if isinstance(g, sympy.tanh) and recognise.same(a * f, -b * g.args[0]):
-            return call("tanhshrink", of(g.args[0])) * number(-b)
+        if isinstance(g, sympy.tanh | sympy.sin) and recognise.same(a * f, -b * g.args[0]):
+            return (of(g.args[0]) - of(g)) * number(-b)
         if isinstance(g, sympy.Pow) and g.exp == S.Half and (form := recognise.square_plus(g.base)):
             ratio = a * f / (b * form[0])
             if ratio in (1, -1):

@@ -10,6 +10,7 @@ Reference:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,16 +23,34 @@ _MOST_PRODUCTS = 12  # more would cost more than the accuracy is worth; such an 
 _SATURATED = 1e4  # exp is 0 or infinite beyond, in every type: no second word, which may have overflowed
 
 
-def two_words(v: Value) -> Words:
+def two_words(v: Value, largest: float = _SATURATED) -> Words:
     """Return ``v`` as a rounded value and a correction, or as itself and None.
 
     There is no correction where ``v`` is exact (the input, a parameter, their multiples by powers of two), nor where it
     is made of anything but sums, products and whole powers of those.
+
+    Args:
+        v: What is computed twice as precisely.
+        largest: Beyond this absolute value the correction is 0.
     """
-    if _exact(v) or not 0 < _products(v) <= _MOST_PRODUCTS:
-        return v, None
-    high, low = _words(v)
-    return high, None if low is None else select(abs(high) < _SATURATED, low, 0.0)
+    return _limited(_words_of_polynomial(v), largest)
+
+
+def total(exponents: Sequence[Value]) -> Words:
+    """Return the sum of exponents in the same way, the rounding of the sum itself included."""
+    words = _words_of_polynomial(exponents[0])
+    for exponent in exponents[1:]:
+        words = _sum(words, _words_of_polynomial(exponent))
+    return _limited(words, _SATURATED)
+
+
+def _words_of_polynomial(v: Value) -> Words:
+    return (v, None) if _exact(v) or not 0 < _products(v) <= _MOST_PRODUCTS else _words(v)
+
+
+def _limited(words: Words, largest: float) -> Words:
+    high, low = words
+    return high, None if low is None else select(abs(high) < largest, low, 0.0)
 
 
 def _exact(v: Value) -> bool:
@@ -60,6 +79,8 @@ def _products(v: Value) -> int:
         if exponent is None or exponent % 1 != 0 or not 2 <= exponent <= _LARGEST_POWER:
             return _MOST_PRODUCTS + 1
         return int(exponent) - 1 + _products(v.args[0])
+    if v.node.op == "softplus":
+        return 1 if _exact(v.args[0]) else _MOST_PRODUCTS + 1
     if v.node.op in ("add", "sub", "mul", "neg", "abs", "minimum", "maximum", "relu", "select"):
         cost = v.node.op in ("add", "sub", "mul")
         inner = v.args[1:] if v.node.op == "select" else v.args
@@ -75,6 +96,9 @@ def _words(v: Value) -> Words:
     op = v.node.op
     if op == "power":
         return _power(_words(v.args[0]), int(v.args[1].constant or 0))
+    if op == "softplus":  # max(u, 0), which is exact, and a smaller term
+        u = v.args[0]
+        return _sum((call("maximum", u, 0.0), None), (call("log1p", call("raw_exp", -abs(u))), None))
     if op == "neg":
         return _negative(_words(v.args[0]))
     if op == "mul":

@@ -14,6 +14,18 @@ from actsearch.expr.ops.row import Op
 from actsearch.expr.value import Value, call, select
 
 
+def _larger(y: Value) -> tuple[Value, Value]:
+    """Return where the first argument of max or min is above the second, and where below.
+
+    Where the difference has a form of its own, as ``x - tanh(x)``, that decides: it knows which is larger when both
+    round to the same number.
+    """
+    u, v = y.args
+    difference = u - v
+    inner = difference.args[0] if difference.node.op == "neg" else difference
+    return (difference > 0, difference < 0) if inner.node.op in ("tanhshrink", "sinshrink") else (u > v, u < v)
+
+
 def _choice(y: Value, first: Value, second: Value) -> tuple[Value | float, Value | float]:
     """Return the slopes of max and min: ``first`` and ``second`` say where each argument wins.
 
@@ -72,7 +84,7 @@ BASIC = (
         "maximum",
         2,
         max,
-        lambda y: _choice(y, y.args[0] > y.args[1], y.args[0] < y.args[1]),
+        lambda y: _choice(y, *_larger(y)),
         np.maximum,
         "torch.maximum({0}, {1})",
         rounding=0.0,
@@ -81,7 +93,7 @@ BASIC = (
         "minimum",
         2,
         min,
-        lambda y: _choice(y, y.args[0] < y.args[1], y.args[0] > y.args[1]),
+        lambda y: _choice(y, *_larger(y)[::-1]),
         np.minimum,
         "torch.minimum({0}, {1})",
         rounding=0.0,
@@ -105,8 +117,8 @@ BASIC = (
     Op("log", 1, mpmath.log, lambda y: (1.0 / y.args[0],), np.log, "torch.log({0})"),
     Op("log1p", 1, mpmath.log1p, lambda y: (1.0 / (1.0 + y.args[0]),), np.log1p, "torch.log1p({0})"),
     Op("sqrt", 1, mpmath.sqrt, lambda y: (0.5 / y,), np.sqrt, "torch.sqrt({0})"),
-    Op("sin", 1, mpmath.sin, lambda y: (call("cos", y.args[0]),), np.sin, "torch.sin({0})"),
-    Op("cos", 1, mpmath.cos, lambda y: (-call("sin", y.args[0]),), np.cos, "torch.cos({0})"),
+    Op("raw_sin", 1, mpmath.sin, None, np.sin, "torch.sin({0})"),
+    Op("raw_cos", 1, mpmath.cos, None, np.cos, "torch.cos({0})"),
     Op("tan", 1, mpmath.tan, lambda y: (1.0 + y * y,), np.tan, "torch.tan({0})"),
     Op("sinh", 1, mpmath.sinh, lambda y: (call("cosh", y.args[0]),), np.sinh, "torch.sinh({0})"),
     Op("cosh", 1, mpmath.cosh, lambda y: (call("sinh", y.args[0]),), np.cosh, "torch.cosh({0})"),
@@ -115,7 +127,7 @@ BASIC = (
         "asin",
         1,
         mpmath.asin,
-        lambda y: (1.0 / call("sqrt", (1.0 - y.args[0]) * (1.0 + y.args[0])),),
+        lambda y: (call("power", call("one_minus_square", y.args[0]), -0.5),),
         np.arcsin,
         "torch.asin({0})",
     ),
@@ -123,7 +135,7 @@ BASIC = (
         "acos",
         1,
         mpmath.acos,
-        lambda y: (-1.0 / call("sqrt", (1.0 - y.args[0]) * (1.0 + y.args[0])),),
+        lambda y: (-call("power", call("one_minus_square", y.args[0]), -0.5),),
         np.arccos,
         "torch.acos({0})",
     ),
@@ -140,7 +152,7 @@ BASIC = (
         "acosh",
         1,
         mpmath.acosh,
-        lambda y: (1.0 / call("sqrt", (y.args[0] - 1.0) * (y.args[0] + 1.0)),),
+        lambda y: (call("power", -call("one_minus_square", y.args[0]), -0.5),),
         np.arccosh,
         "torch.acosh({0})",
     ),
@@ -148,7 +160,7 @@ BASIC = (
         "atanh",
         1,
         mpmath.atanh,
-        lambda y: (1.0 / ((1.0 - y.args[0]) * (1.0 + y.args[0])),),
+        lambda y: (1.0 / call("one_minus_square", y.args[0]),),
         np.arctanh,
         "torch.atanh({0})",
     ),

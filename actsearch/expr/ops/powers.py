@@ -88,6 +88,14 @@ def _root_plus_slope(y: Value) -> Value:
 POWERS = (
     Op("power", 2, lambda a, b: a**b, lambda y: (_by_base(y), _by_exponent(y)), expand=_power, rounding=8.0),
     Op(
+        "one_minus_square",
+        1,
+        lambda u: (1 - u) * (1 + u),
+        lambda y: (-2.0 * y.args[0],),
+        expand=lambda y: (1.0 - y.args[0]) * (1.0 + y.args[0]),
+        rounding=3.0,
+    ),
+    Op(
         "root",  # sqrt(u**2 + c)
         1,
         _exact_root,

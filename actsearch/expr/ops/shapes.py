@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import mpmath
 
 from actsearch.expr.ops.quotient import series
 from actsearch.expr.ops.row import Op
+from actsearch.expr.two_words import two_words
 from actsearch.expr.value import Value, call, select
 
+_PERIODIC = 1e30  # the second word of a larger argument may overflow in float32
 _LOG_2 = mpmath.mpf("0.69314718055994530941723212145817656807550013436025525")
 
 
@@ -19,17 +24,29 @@ def _log_cosh(y: Value) -> Value:
     return select(a < 1.0, near, (a - _LOG_2) + call("log1p", call("raw_exp", -2.0 * a)))
 
 
-_SHRINK = 0.6  # below, the Taylor series of u - tanh(u): its 20th term is under 1e-17 of the first
+def _sin(y: Value) -> Value:
+    """Return the sine; of a multiple of x with what rounding that multiple lost, which large arguments show."""
+    u, low = two_words(y.args[0], _PERIODIC)
+    return call("raw_sin", u) if low is None else call("raw_sin", u) + low * call("raw_cos", u)
 
 
-def _tanhshrink(y: Value) -> Value:
-    """Return ``u - tanh(u)``."""
-    u = y.args[0]
-    near = abs(u) < _SHRINK
-    with mpmath.workdps(50):
-        taylor = mpmath.taylor(mpmath.tanh, 0, 45)
-    small = select(near, u, 0.0)
-    return select(near, small * (small * small) * series(small, [-c for c in taylor[3:]]), u - call("tanh", u))
+def _cos(y: Value) -> Value:
+    u, low = two_words(y.args[0], _PERIODIC)
+    return call("raw_cos", u) if low is None else call("raw_cos", u) - low * call("raw_sin", u)
+
+
+def _shrink(name: str, near: float, n_terms: int, taylor: Callable[..., Any]) -> Callable[[Value], Value]:
+    """Return the rule for ``u - f(u)``, f odd with slope 1 at 0: by the Taylor series below ``near``."""
+
+    def expand(y: Value) -> Value:
+        u = y.args[0]
+        with mpmath.workdps(50):
+            coefficients = mpmath.taylor(taylor, 0, 2 * n_terms + 3)[3:]
+        small = select(abs(u) < near, u, 0.0)
+        value = small * (small * small) * series(small, [-c for c in coefficients])
+        return select(abs(u) < near, value, call("minus", u, call(name, u)))
+
+    return expand
 
 
 SHAPES = (
@@ -38,9 +55,19 @@ SHAPES = (
         1,
         lambda u: u - mpmath.tanh(u),
         lambda y: (call("power", call("tanh", y.args[0]), 2.0),),
-        expand=_tanhshrink,
+        expand=_shrink("tanh", 0.6, 21, mpmath.tanh),
         rounding=10.0,
     ),
+    Op(
+        "sinshrink",
+        1,
+        lambda u: u - mpmath.sin(u),
+        lambda y: (2.0 * call("power", call("sin", 0.5 * y.args[0]), 2.0),),
+        expand=_shrink("sin", 1.5, 11, mpmath.sin),
+        rounding=8.0,
+    ),
+    Op("sin", 1, mpmath.sin, lambda y: (call("cos", y.args[0]),), expand=_sin),
+    Op("cos", 1, mpmath.cos, lambda y: (-call("sin", y.args[0]),), expand=_cos),
     Op(
         "relu",
         1,
