@@ -79,7 +79,7 @@ def _fingerprint(expr: sympy.Expr) -> str:
 def _signatures(
     program: Program, parameters: Sequence[Parameter], orders: Sequence[Mapping[Parameter, int]]
 ) -> list[Cells]:
-    """Return for each order the cells at all sample points, for one draw after the other (for one, if nothing moves)."""
+    """Return for each order the cells at all sample points, one draw after the other (one draw if nothing moves)."""
     draws = DRAWS if any(orders) else DRAWS[:1]
     slots = [[order.get(p) for p in parameters] for order in orders]
     rows = _rows(program, parameters, [assignment(parameters, s, draw) for s in slots for draw in draws])

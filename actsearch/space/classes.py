@@ -58,7 +58,7 @@ def first_rows(labels: Labels) -> Labels:
 def _keys(values: Array) -> list[npt.NDArray[np.uint64]]:
     """Return a 64-bit key for each row and offset."""
     random = np.random.default_rng(7)  # fixed odd multipliers: a hash, not a sample
-    multipliers = [int(m) * 2 + 1 for m in random.integers(1, 2**62, size=values.shape[1])]
+    multipliers = [int(m) * 2 + 1 for m in random.integers(1, 2**62, size=(values.shape[1],))]
     keys = [np.zeros(len(values), dtype=np.uint64) for _ in _OFFSETS]
     with np.errstate(over="ignore", invalid="ignore"):
         for index, multiplier in enumerate(multipliers):

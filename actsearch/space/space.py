@@ -63,7 +63,10 @@ class Space:
         Raises:
             SpaceError: a :class:`~actsearch.space.choosers.ReplayChooser` lacks a choice; whatever the chooser raises.
         """
-        return build(self.grammar, derive(self.levels, chooser))
+        derivation = derive(self.levels, chooser)
+        expr = build(self.grammar, derivation)
+        self._encoder.remember(expr, choices_of(derivation))
+        return expr
 
     def choose(self, chooser: Chooser) -> dict[str, str]:
         """Return the choices that a chooser decides, without making the expression: name -> option, in order."""
@@ -99,8 +102,12 @@ class Space:
     def encode(self, expr: sympy.Expr) -> dict[str, str]:
         """Return choices that decode to ``expr``, up to the names of parameters.
 
+        Up to 200 million candidates are searched, the less nested ones of a larger recursive space first. What this
+        space made before is remembered, whatever its size.
+
         Raises:
-            SpaceError: no candidate of the space was found to be this expression.
+            SpaceError: no candidate was found to be this expression; the message says when the same function is there
+                in another form.
         """
         return self._encoder.encode(expr)
 
