@@ -22,6 +22,7 @@ _logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0
 FOREIGN_SECONDS = 30.0
 MESSAGE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 0.2
 
 
 class OwnerLock(BaseJournalFileLock):
@@ -67,7 +68,7 @@ class OwnerLock(BaseJournalFileLock):
                 next_message = now + MESSAGE_SECONDS
                 _logger.warning("waiting for %s, which %s holds", self._lock, holder or "a program unknown")
             time.sleep(pause)
-            pause = min(2 * pause, 0.2)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         return True
 
     def release(self) -> None:

@@ -162,9 +162,16 @@ def test_without_proc_the_start_time_comes_from_ps(monkeypatch: pytest.MonkeyPat
 
 
 _COUNT = """
-import sys
+import random, sys, time
 from pathlib import Path
+from actsearch.study import lock as lock_module
 from actsearch.study.lock import OwnerLock
+lock_module.LONGEST_PAUSE_SECONDS = 0.001  # all look all the time
+break_at_once = OwnerLock._break
+def break_late(lock, content):
+    time.sleep(random.uniform(0.0, 0.005))  # meanwhile another may break it and a third take it
+    break_at_once(lock, content)
+OwnerLock._break = break_late
 journal, total = Path(sys.argv[1]), Path(sys.argv[1] + ".total")
 print("ready", flush=True)
 sys.stdin.readline()
@@ -172,6 +179,7 @@ for round in range(int(sys.argv[2])):
     lock = OwnerLock(journal)
     lock.acquire()
     number = int(total.read_text())  # two holders at once would read the same number
+    time.sleep(0.002)
     total.write_text(str(number + 1))
     if round % 3 != 2:
         lock.release()
@@ -200,6 +208,9 @@ def test_many_breakers_of_dead_locks_never_hold_it_together(tmp_path: Path) -> N
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in processes:
-        process.communicate("go\n", timeout=100)
+        assert process.stdin is not None
+        print("go", file=process.stdin, flush=True)
+    for process in processes:
+        process.communicate(timeout=100)
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert Path(f"{path}.total").read_text() == "180"
