@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import nn
 
-from actsearch.errors import TaskError
+from actsearch.errors import ActivationError, TaskError
+from actsearch.expr import moments
+from actsearch.nn import init
 from actsearch.nn.activation import Activation
 from actsearch.nn.make import make
 from actsearch.tasks import _rng
@@ -28,7 +30,7 @@ def build_module(job: FitJob) -> LightningModule:
     """Return the net with the candidate in it, its weights drawn from the job's seed."""
     factory = _Factory(job)
     _rng.seed_all(seed(job, "init"))
-    settings = {"gain": _gain(job)} if job.task.takes_gain else {}
+    settings = {"gain": 1.0 if job.normalise else _gain(factory.first)} if job.task.takes_gain else {}
     module = job.task.net(job.net)(activation=factory, **settings)
     if not isinstance(module, LightningModule):
         hint = "; it comes from 'pytorch_lightning', import lightning.pytorch instead" if _is_sibling(module) else ""
@@ -55,30 +57,27 @@ def learned(module: nn.Module) -> str | None:
 
 
 class _Factory:
-    """Makes the candidate's activation anew at each call, and counts the calls."""
+    """Gives a fresh activation of the candidate at each call, and counts the calls."""
 
     def __init__(self, job: FitJob) -> None:
-        self.make: Callable[[], nn.Module] = lambda: make(
-            job.spec, normalise=job.normalise, channel_dim=job.task.channel_dim
-        )
+        self.first = make(job.spec, normalise=job.normalise, channel_dim=job.task.channel_dim)
         self.n_made = 0
 
     def __call__(self) -> nn.Module:
         self.n_made += 1
-        return self.make()
+        # a copy costs a tenth of making it anew
+        return copy.deepcopy(self.first)
 
 
-def _gain(job: FitJob) -> float:
-    """Return the scale of weights behind the activation, 1 for normalised ones and for those that have none."""
-    if job.normalise:
+def _gain(activation: nn.Module) -> float:
+    """Return the scale of weights behind an activation, 1/sqrt(E f(z)^2), z ~ N(0, 1): 1 for a normalised one."""
+    if isinstance(activation, Activation):
+        value = moments.gain(activation.expr)
+        return value if math.isfinite(value) and value > 0 else 1.0
+    try:
+        return init.gain(activation)
+    except ActivationError:  # not elementwise, or its mean square is zero or infinite: there is no right scale
         return 1.0
-    activation = make(job.spec)
-    if not isinstance(activation, Activation):
-        return 1.0
-    from actsearch.expr.moments import gain
-
-    value = gain(activation.expr)
-    return value if math.isfinite(value) and value > 0 else 1.0
 
 
 def _is_sibling(module: object) -> bool:

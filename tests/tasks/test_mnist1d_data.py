@@ -105,7 +105,7 @@ def test_a_damaged_cache_is_made_again(small: Path) -> None:
     good = read(1)
     (path,) = small.iterdir()
     content = path.read_bytes()
-    for position in range(0, len(content), len(content) // 10):
+    for position in range(0, len(content), len(content) // 6):
         flipped = content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :]
         for damaged in (content[:position], flipped):
             path.write_bytes(damaged)
