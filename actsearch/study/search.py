@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -154,8 +155,8 @@ def search(
                 place, studies.candidates, studies.panel, studies.finals, interrupted=interrupted, seconds=seconds
             )
             told.close(result)
-            if interrupted:
-                pool.close()
+            if not interrupted:
+                shutil.rmtree(states, ignore_errors=True)  # a kill may have left states that nobody will continue
     return result
 
 

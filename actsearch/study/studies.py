@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -68,25 +67,24 @@ def quiet_optuna() -> Iterator[None]:
 
 @contextmanager
 def state_folder(place: str, name: str) -> Iterator[Path]:
-    """Make the folder of training states, beside a storage that is a file; drop it when the search went to its end.
+    """Make the folder of training states: beside a storage that is a file, so that the next call finds it.
 
     Args:
         place: path or URL of the storage; empty when it is neither.
         name: the study's.
     """
     file = _file(place)
-    folder = Path(tempfile.mkdtemp(prefix="actsearch-")) if file is None else file.with_name(f"{file.name}.states")
-    own = folder if file is None else folder / name
-    own.mkdir(parents=True, exist_ok=True)
-    try:
-        yield own
-    except BaseException:
-        if file is None:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(own, ignore_errors=True)
-    if not any(folder.iterdir() if folder.is_dir() else ()):
-        shutil.rmtree(folder, ignore_errors=True)
+    if file is None:
+        with tempfile.TemporaryDirectory(prefix="actsearch-") as temporary:
+            yield Path(temporary)
+        return
+    folder = file.with_name(f"{file.name}.states") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    # its user removes what is not needed any more; other studies of the storage have theirs beside it
+    for empty in (folder, folder.parent):
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
 
 
 def _file(place: str) -> Path | None:
