@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import optuna
+
+from actsearch.study.comparison import Comparison, ComparisonRow
+from actsearch.study.result import StudyResult
 
 CELLS = ("mnist1d/deep", "mnist1d/residual")
 RUNGS = (75, 150, 300, 600)
@@ -25,7 +27,13 @@ CANDIDATES = (
     "x - x**3/6",
     "exp(-x**2)",
 )
-CONFIG = {"space": "core_unit", "task": "mnist1d", "nets": ["deep", "residual"], "sampler": "tpe", "seed": 0}
+CONFIG = {
+    "space": "core_unit",
+    "cells": {cell: [75, 600] for cell in CELLS},
+    "sampler": "tpe",
+    "seed": 0,
+    "normalise": True,
+}
 OUTCOMES = ("finished", "finished", "pruned", "finished", "duplicate", "pruned", "finished", "rejected", "diverged")
 
 
@@ -45,7 +53,7 @@ def attributes(text: str, level: float, rng: np.random.Generator, outcome: str, 
     curves = {} if outcome in ("duplicate", "rejected") else {c: curve(level, rng, rungs) for c in CELLS}
     return {
         "expr": text,
-        "fingerprint": f"{abs(hash(text)):x}",
+        "fingerprint": text,
         "outcome": outcome,
         "curves": curves,
         "scores": {cell: data["metric"][-1] for cell, data in curves.items()},
@@ -64,74 +72,33 @@ def add(study: optuna.Study, value: float | None, stored: dict[str, Any]) -> opt
     return study.get_trials(deepcopy=False)[-1]
 
 
-@dataclass(frozen=True)
-class FakeRow:
-    spec: str
-    role: str
-    mean: float
-    low: float
-    high: float
-    difference: float | None
-    difference_low: float | None
-    difference_high: float | None
-    p_value: float | None
-    p_holm: float | None
-    verdict: str
-    search_score: float | None
-    learning_rate_factor: float
-    per_replicate: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class FakeComparison:
-    rows: tuple[FakeRow, ...]
-    reference: str = "silu"
-    n_replicates: int = 8
-    n_tried: int = 100
-    smallest_difference: float | None = 0.011
-    metric: str = "test_accuracy"
-    direction: str = "maximize"
-
-
-def comparison(verdict: str = "not shown", seed: int = 3) -> FakeComparison:
+def comparison(verdict: str = "not shown", seed: int = 3, finalists: tuple[str, ...] = CANDIDATES[:3]) -> Comparison:
+    """Finals in which the first finalist is best on validation and the second one best on the test split."""
     rng = np.random.default_rng(seed)
-    finalists = ("x*sigmoid(beta[1.0]*x)", "max(x, sigmoid(x))", "cos(x) - x")
     rows = []
     for rank, spec in enumerate((*finalists, *PANEL)):
-        values = 0.70 - 0.012 * rank + rng.normal(0, 0.006, 8)
-        mean, gap = float(values.mean()), 0.7 - 0.012 * rank - 0.664
-        is_finalist, is_reference = spec in finalists, spec == "silu"
+        mean = 0.70 - 0.012 * rank + (0.02 if rank == 1 else 0.0)
+        values = mean + rng.normal(0, 0.006, 8)
+        is_finalist, is_reference, gap = spec in finalists, spec == "silu", mean - 0.664
         difference = (None, None, None, None, None) if is_reference else (gap, gap - 0.01, gap + 0.01, 0.004, 0.012)
         rows.append(
-            FakeRow(
+            ComparisonRow(
                 spec, "finalist" if is_finalist else "panel", mean, mean - 0.007, mean + 0.007, *difference,
-                verdict if is_finalist else "not shown", 4.1 - rank if is_finalist else None, 1.0, tuple(values),
+                "reference" if is_reference else verdict if is_finalist else "not shown",
+                4.1 - rank if is_finalist else None, 2.5 - rank, 1.0, tuple(values), 0.7 - 0.01 * rank,
+                dict.fromkeys(CELLS, mean), 0,
             )
         )  # fmt: skip
-    return FakeComparison(tuple(rows))
+    return Comparison(tuple(rows), "silu", 8, 100, 0.011, "test_accuracy", "maximize")
 
 
-@dataclass
-class FakeRun:
-    """The three studies of one run in one memory storage; what a ``StudyResult`` has, by the same names."""
-
-    study: optuna.Study
-    panel_study: optuna.Study
-    finals_study: optuna.Study
-    finals: FakeComparison | None = None
-    name: str = "core"
-    storage: str = "core.journal"
-
-    @property
-    def best(self) -> str:
-        return CANDIDATES[0]
-
-
-def run(n_trials: int = 40, seed: int = 0, callbacks: Iterable[Any] = (), finals: bool = True) -> FakeRun:
+def run(
+    n_trials: int = 40, seed: int = 0, callbacks: Iterable[Any] = (), finals: bool = True, storage: Any = None
+) -> StudyResult:
     """Play a whole study: every trial is added to its study, then shown to the callbacks."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rng = np.random.default_rng(seed)
-    storage = optuna.storages.InMemoryStorage()
+    storage = storage or optuna.storages.InMemoryStorage()
 
     def make(name: str, n_planned: int) -> optuna.Study:
         study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
@@ -144,10 +111,11 @@ def run(n_trials: int = 40, seed: int = 0, callbacks: Iterable[Any] = (), finals
         for callback in callbacks:
             callback(study, trial)
 
-    fake = FakeRun(make("core", n_trials), make("core/panel", 36), make("core/finals", 16))
+    studies = make("core", n_trials), make("core/panel", 36), make("core/finals", 16)
+    candidates, panel, finals_study = studies
     for callback in callbacks:
         if hasattr(callback, "start"):
-            callback.start(fake.study, CONFIG)
+            callback.start(candidates, CONFIG)
     levels = {
         text: 0.68 - 0.02 * rank for rank, text in enumerate(("silu", "gelu", "mish", "elu", "leaky_relu", "relu"))
     }
@@ -155,27 +123,27 @@ def run(n_trials: int = 40, seed: int = 0, callbacks: Iterable[Any] = (), finals
         for text in PANEL:
             level = levels.get(text, 0.55)
             stored = attributes(text, level, rng, "finished", role="panel", replicate=replicate)
-            ended(fake.panel_study, (level - 0.6) / 0.02, stored)
+            ended(panel, (level - 0.6) / 0.02, stored)
         for copy in range(2):
             stored = attributes("relu", levels["relu"], rng, "finished", role="null_control", replicate=10 + copy)
-            ended(fake.panel_study, (levels["relu"] - 0.6) / 0.02 + rng.normal(), stored)
+            ended(panel, (levels["relu"] - 0.6) / 0.02 + rng.normal(), stored)
     for number in range(n_trials):
         outcome = OUTCOMES[number % len(OUTCOMES)]
         text = CANDIDATES[number] if number < len(CANDIDATES) else f"x*sigmoid({number}*x) + {number / 10}"
         level = 0.5 + 0.18 * math.sqrt(number / n_trials) + 0.04 * rng.random()
         value = -5.0 if outcome in ("rejected", "diverged") else (level - 0.6) / 0.02
         reason = {"rejected": "constant on [-4, 4]", "duplicate": "equals trial 1"}.get(outcome, "")
-        ended(fake.study, value, attributes(text, level, rng, outcome, reason=reason))
+        ended(candidates, value, attributes(text, level, rng, outcome, reason=reason))
     for replicate in range(8 if finals else 0):
         for text, role in ((CANDIDATES[0], "finalist"), ("silu", "panel")):
             stored = attributes(text, 0.7, rng, "finished", role=role, replicate=replicate, learning_rate_factor=1.0)
             stored["test"] = {cell: 0.69 + rng.normal(0, 0.01) for cell in CELLS}
-            ended(fake.finals_study, 0.5, stored)
-    fake.finals = comparison() if finals else None
+            ended(finals_study, 0.5, stored)
+    result = StudyResult("core", "core.journal", candidates, panel, comparison() if finals else None, CONFIG)
     for callback in callbacks:
         if hasattr(callback, "close"):
-            callback.close(fake)
-    return fake
+            callback.close(result)
+    return result
 
 
 class Clock:

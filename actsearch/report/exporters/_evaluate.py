@@ -31,7 +31,9 @@ def by_mpmath(expr: sympy.Expr, parameters: Sequence[sympy.Symbol]) -> Function:
 
     Where the value is not real it is NaN; where it is too large for float64, infinite.
     """
-    compute = sympy.lambdify((x, *parameters), expr, modules="mpmath", dummify=True)
+    # lambdify would let a parameter named like a function hide the function
+    plain = [sympy.Symbol(f"parameter_{index}", real=True) for index in range(len(parameters))]
+    compute = sympy.lambdify((x, *plain), expr.xreplace(dict(zip(parameters, plain, strict=True))), modules="mpmath")
 
     def function(points: Array, *values: float) -> Array:
         with mpmath.workdps(DIGITS):

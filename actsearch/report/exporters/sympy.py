@@ -35,19 +35,19 @@ start = {{{starts}}}
 
 def export(expr: sympy.Expr, path: Path) -> Path:
     """Write a Python file with ``expression`` (elementary functions) and ``start`` (parameter -> start value)."""
+    elementary = expr.rewrite("elementary")
     parameters = parameters_of(expr)
-    body = _Printer().doprint(expr.rewrite("elementary"))
-    variables = {parameter: _variable(parameter) for parameter in parameters}
-    symbols = "".join(_symbol(parameter, variable) for parameter, variable in variables.items())
-    names = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    imports = sorted({"Symbol", *names} - {"x", *variables.values()})
+    imports = {"Symbol", *_names(elementary.xreplace({parameter: x for parameter in parameters}))} - {"x"}
+    # a parameter called like a function that the formula uses must not hide it
+    variables = {p: sympy.Symbol(f"{p.name}_" if p.name in imports else p.name) for p in parameters}
+    symbols = "".join(_symbol(parameter, variable.name) for parameter, variable in variables.items())
     starts = ", ".join(f"{variable}: {parameter.start!r}" for parameter, variable in variables.items())
     filled = _TEMPLATE.format(
         text=format(expr),
         version=actsearch.__version__,
-        names=", ".join(imports),
+        names=", ".join(sorted(imports)),
         symbols=symbols,
-        expression=body,
+        expression=_Printer().doprint(elementary.xreplace(variables)),
         starts=starts,
     )
     path.write_text(filled, encoding="utf-8")
@@ -61,9 +61,9 @@ def load(path: Path) -> Function:
     return by_mpmath(expression, sorted(found["start"], key=lambda symbol: str(symbol.name)))
 
 
-def _variable(parameter: sympy.Symbol) -> str:
-    """Return the Python name of a parameter; one that SymPy has as a function must not hide it."""
-    return f"{parameter.name}_" if hasattr(sympy, parameter.name) else str(parameter.name)
+def _names(expr: sympy.Expr) -> set[str]:
+    """Return the names that an expression's Python text uses."""
+    return {node.id for node in ast.walk(ast.parse(_Printer().doprint(expr))) if isinstance(node, ast.Name)}
 
 
 def _symbol(parameter: Parameter, variable: str) -> str:
@@ -83,8 +83,3 @@ class _Printer(StrPrinter):  # type: ignore[misc]
 
     def _print_Integer(self, expr: Any) -> str:
         return str(expr.p)
-
-    def _print_Symbol(self, expr: Any) -> str:
-        return _variable(expr) if isinstance(expr, Parameter) else str(expr.name)
-
-    _print_Parameter = _print_Symbol
