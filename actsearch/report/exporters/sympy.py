@@ -37,9 +37,10 @@ def export(expr: sympy.Expr, path: Path) -> Path:
     """Write a Python file with ``expression`` (elementary functions) and ``start`` (parameter -> start value)."""
     elementary = expr.rewrite("elementary")
     parameters = parameters_of(expr)
-    imports = {"Symbol", *_names(elementary.xreplace({parameter: x for parameter in parameters}))} - {"x"}
+    neutral = {p: _like(p, f"parameter_{index}") for index, p in enumerate(parameters)}
+    imports = {"Symbol", *_names(elementary.xreplace(neutral))} - {"x", *(symbol.name for symbol in neutral.values())}
     # a parameter called like a function that the formula uses must not hide it
-    variables = {p: sympy.Symbol(f"{p.name}_" if p.name in imports else p.name) for p in parameters}
+    variables = {p: _like(p, f"{p.name}_" if p.name in imports else p.name) for p in parameters}
     symbols = "".join(_symbol(parameter, variable.name) for parameter, variable in variables.items())
     starts = ", ".join(f"{variable}: {parameter.start!r}" for parameter, variable in variables.items())
     filled = _TEMPLATE.format(
@@ -59,6 +60,11 @@ def load(path: Path) -> Function:
     found = runpy.run_path(str(path))
     expression = found["expression"].xreplace({sympy.Symbol("x", real=True): x})
     return by_mpmath(expression, sorted(found["start"], key=lambda symbol: str(symbol.name)))
+
+
+def _like(parameter: Parameter, name: str) -> sympy.Symbol:
+    """Return a plain symbol that SymPy treats as it treats the parameter."""
+    return sympy.Symbol(name, real=True) if parameter.constraint == "real" else sympy.Symbol(name, positive=True)
 
 
 def _names(expr: sympy.Expr) -> set[str]:
