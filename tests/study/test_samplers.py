@@ -117,6 +117,12 @@ def test_same_seed_same_candidates(name: str, space: Space) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_trials_differ(name: str, space: Space) -> None:
+    made = _run(_study(_make(name, space)), space, 14)
+    assert len({frozenset(choices.items()) for choices in made}) >= 4
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_going_on_in_a_new_process_changes_nothing(name: str, space: Space, tmp_path: Path) -> None:
     """The state is in the trials: a sampler made anew for every trial asks for the same candidates."""
     whole = _run(_study(_make(name, space)), space, 14)
@@ -164,9 +170,16 @@ def test_half_of_the_choices_made_before_the_kill_are_kept(name: str, space: Spa
 def test_all_brackets_of_hyperband_are_seen(name: str, tiny: Space) -> None:
     pruner = HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3)
     study = _study(_make(name, tiny), pruner=pruner, study_name="s")
-    made = _run(study, tiny, 14)
+    made = []
+    for _ in range(20):
+        study.sampler = _make(name, tiny)  # as after a kill: what it knows, it knows from the study
+        trial = study.ask()
+        made.append(_choices(trial, tiny))
+        trial.report(_score(made[-1]), 1)
+        trial.should_prune()  # only now does the pruner make its brackets
+        study.tell(trial, _score(made[-1]))
     if name in ("evolution", "exhaustive"):
-        assert len({frozenset(choices.items()) for choices in made}) == 14
+        assert len({frozenset(choices.items()) for choices in made}) == 20
 
 
 # -- which spaces they serve ------------------------------------------------------------------------------------------
