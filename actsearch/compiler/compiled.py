@@ -33,7 +33,7 @@ class CompiledActivation:
         self.expr = expr
         self.backend = backend
         self.parameters: tuple[Parameter, ...] = parameters_of(expr)
-        self._starts = tuple(torch.tensor(float(parameter.start)) for parameter in self.parameters)
+        self._starts = tuple(torch.tensor(float(parameter.start), dtype=torch.float64) for parameter in self.parameters)
         program = lower(expr)
         self._run = reference.build(program)
         self._kernels = CKernels(program, self._run.backward) if backend == "c" else None
@@ -59,7 +59,7 @@ class CompiledActivation:
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
             raise CompileError(f"an activation takes a floating-point tensor, not {_kind(x)}")
         if not parameters:
-            parameters = tuple(start.to(x.device) for start in self._starts)
+            parameters = tuple(start.to(x.device, reference.compute_dtype(x.dtype)) for start in self._starts)
         if len(parameters) != len(self.parameters):
             names = ", ".join(parameter.name for parameter in self.parameters) or "none"
             raise CompileError(f"{len(parameters)} parameters given, {len(self.parameters)} needed ({names})")

@@ -257,7 +257,7 @@ def _selu(u: Value) -> Value:
 
 def _hard_sigmoid(u: Value) -> Value:
     """Clip before dividing: u + 3 is exact at the kinks, u / 6 + 1/2 is not."""
-    return call("minimum", call("maximum", u + 3.0, 0.0), 6.0) * (mpmath.mpf(1) / 6)
+    return call("minimum", call("maximum", u + 3.0, 0.0), 6.0) / 6.0
 
 
 Rule = Callable[[Lowering, sympy.Basic], Value]

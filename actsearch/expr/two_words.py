@@ -49,8 +49,14 @@ def _words_of_polynomial(v: Value) -> Words:
 
 
 def _limited(words: Words, largest: float) -> Words:
+    """Return words of which the second is a rounding error of the first, and 0 where it may have overflowed."""
     high, low = words
-    return high, None if low is None else select(abs(high) < largest, low, 0.0)
+    if low is None:
+        return words
+    fits = abs(high) < largest
+    low = select(fits, low, 0.0)
+    normal = call("plus", high, low)
+    return normal, select(fits, call("minus", low, call("minus", normal, high)), 0.0)
 
 
 def _exact(v: Value) -> bool:
@@ -156,6 +162,8 @@ def _product(a: Words, b: Words) -> Words:
         lost = lost + a[1] * b[0]
     if b[1] is not None:
         lost = lost + a[0] * b[1]
+    if a[1] is not None and b[1] is not None:
+        lost = lost + a[1] * b[1]
     return product, lost
 
 

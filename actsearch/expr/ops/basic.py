@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 from scipy import special
 
+from actsearch.expr.ops.constants import ERF_SLOPE
 from actsearch.expr.ops.row import Op
 from actsearch.expr.value import Value, call, select
 
@@ -54,8 +55,6 @@ def _sign(x: mpmath.mpf) -> mpmath.mpf:
 def _erfcx(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.exp(x * x) * mpmath.erfc(x)
 
-
-_SQRT_PI = mpmath.mpf("1.7724538509055160272981674833411451827975494561223871")
 
 BASIC = (
     Op("add", 2, lambda a, b: a + b, lambda y: (1.0, 1.0), np.add, "{0} + {1}", rounding=0.5),
@@ -168,7 +167,7 @@ BASIC = (
         "erf",
         1,
         mpmath.erf,
-        lambda y: (2 / _SQRT_PI * call("exp_square", y.args[0], value=-1.0),),
+        lambda y: (ERF_SLOPE * call("exp_square", y.args[0], value=-1.0),),
         special.erf,
         "torch.erf({0})",
     ),

@@ -6,14 +6,12 @@ from functools import lru_cache
 
 import mpmath
 
+from actsearch.expr.ops.constants import ERF_SLOPE, NORMAL_PEAK, SQRT_HALF
 from actsearch.expr.ops.exponential import Scaled
 from actsearch.expr.ops.fit import horner, interpolate
 from actsearch.expr.ops.row import Op
 from actsearch.expr.value import Value, call, select
 
-_SQRT_PI = mpmath.mpf("1.7724538509055160272981674833411451827975494561223871")
-_SQRT_HALF = mpmath.mpf("0.70710678118654752440084436210484903928483593768847")
-_SQRT_TWO_PI = mpmath.mpf("2.5066282746310005024157652848110452530069867406099")
 _TAIL = 0.5  # from here on erfcx(u) exp(-u**2), below it erfc itself
 _DEGREE = 45  # of the polynomial for an order of erfcx: its last coefficient is below 1e-17 of the first
 
@@ -28,8 +26,8 @@ def _erfc(y: Value) -> Scaled:
 def _normal_cdf(y: Value) -> Scaled:
     u = y.args[0]
     tail = u < -_TAIL
-    scaled = call("raw_erfcx", _SQRT_HALF * call("maximum", -u, 0.0))
-    body = call("raw_erfc", -_SQRT_HALF * call("maximum", u, -_TAIL))
+    scaled = call("raw_erfcx", SQRT_HALF * call("maximum", -u, 0.0))
+    body = call("raw_erfc", -(SQRT_HALF * call("maximum", u, -_TAIL)))
     return (select(tail, -0.5 * (u * u), 0.0),), 0.5 * select(tail, scaled, body)
 
 
@@ -86,15 +84,15 @@ GAUSSIAN = (
         "erfc",
         1,
         mpmath.erfc,
-        lambda y: (-2 / _SQRT_PI * call("exp_square", y.args[0], value=-1.0),),
+        lambda y: (-(ERF_SLOPE * call("exp_square", y.args[0], value=-1.0)),),
         scaled=_erfc,
         rounding=8.0,
     ),
     Op(
         "normal_cdf",
         1,
-        lambda u: mpmath.erfc(-u * _SQRT_HALF) / 2,
-        lambda y: (1 / _SQRT_TWO_PI * call("exp_square", y.args[0], value=-0.5),),
+        lambda u: mpmath.ncdf(u),
+        lambda y: (NORMAL_PEAK * call("exp_square", y.args[0], value=-0.5),),
         scaled=_normal_cdf,
         rounding=8.0,
     ),

@@ -17,6 +17,7 @@ from actsearch.expr.ops.row import Op
 from actsearch.expr.value import Value, call, select
 
 _TERMS = 32  # of the series inside |u| <= _NEAR: the last is below 1e-20 of the first
+_EXACT_TERMS = 60  # inside |u| < 1, for 60 digits and more
 _NEAR = 2.0
 
 #: Taylor coefficients of f, and its n-th derivative for u away from 0.
@@ -87,7 +88,7 @@ def _exact(
 ) -> mpmath.mpf:
     n = int(value)
     if abs(u) < 1:
-        return mpmath.nsum(lambda k: taylor(int(k) + n + 1) * mpmath.rf(k + 1, n) * u ** int(k), [0, mpmath.inf])
+        return mpmath.fsum(taylor(k + n + 1) * mpmath.rf(k + 1, n) * u**k for k in range(_EXACT_TERMS))
     result = derivative(u, 0) / u
     for order in range(1, n + 1):
         result = (derivative(u, order) - order * result) / u

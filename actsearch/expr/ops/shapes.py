@@ -7,13 +7,13 @@ from typing import Any
 
 import mpmath
 
+from actsearch.expr.ops.constants import LOG_2
 from actsearch.expr.ops.quotient import series
 from actsearch.expr.ops.row import Op
 from actsearch.expr.two_words import two_words
 from actsearch.expr.value import Value, call, select
 
 _PERIODIC = 1e30  # the second word of a larger argument may overflow in float32
-_LOG_2 = mpmath.mpf("0.69314718055994530941723212145817656807550013436025525")
 
 
 def _log_cosh(y: Value) -> Value:
@@ -21,7 +21,7 @@ def _log_cosh(y: Value) -> Value:
     a = abs(y.args[0])
     half = call("sinh", 0.5 * call("minimum", a, 1.0))
     near = call("log1p", 2.0 * (half * half))
-    return select(a < 1.0, near, (a - _LOG_2) + call("log1p", call("raw_exp", -2.0 * a)))
+    return select(a < 1.0, near, (a - LOG_2) + call("log1p", call("raw_exp", -2.0 * a)))
 
 
 def _sin(y: Value) -> Value:
@@ -43,8 +43,8 @@ def _shrink(name: str, near: float, n_terms: int, taylor: Callable[..., Any]) ->
         with mpmath.workdps(50):
             coefficients = mpmath.taylor(taylor, 0, 2 * n_terms + 3)[3:]
         small = select(abs(u) < near, u, 0.0)
-        value = small * (small * small) * series(small, [-c for c in coefficients])
-        return select(abs(u) < near, value, call("minus", u, call(name, u)))
+        value = small * (small * small) * series(small, coefficients)
+        return select(abs(u) < near, -value, call("minus", u, call(name, u)))
 
     return expand
 
