@@ -124,6 +124,7 @@ def check_task(task: Task) -> None:
                 normalise=False,
                 study_seed=0,
                 replicate=0,
+                learning_rate_factor=1.0,
                 rungs=(1,),
                 stop_step=1,
                 state_path=None,
