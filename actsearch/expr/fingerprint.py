@@ -71,9 +71,15 @@ def _fingerprint(expr: sympy.Expr) -> str:
     program = lower(expr)
     parameters = tuple(p for p in program.parameters if isinstance(p, Parameter))
     rows = sorted(_signatures(program, parameters, _orders(program, parameters)))
-    constant = all(len(set(row)) == 1 and row[0] != NOT_FINITE for row in rows)
+    constant = all(_is_constant(row) for row in rows)
     digest = hashlib.sha256("\n".join(",".join(row) for row in rows).encode()).hexdigest()
     return f"{CONSTANT if constant else ''}{digest[:32]}"
+
+
+def _is_constant(signature: Cells) -> bool:
+    n = len(SAMPLE_POINTS)
+    draws = [set(signature[i : i + n]) for i in range(0, len(signature), n)]
+    return all(len(draw) == 1 and NOT_FINITE not in draw for draw in draws)
 
 
 def _signatures(

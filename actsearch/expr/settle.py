@@ -21,7 +21,7 @@ _TOLERANT = frozenset({"select", "lt", "le", "eq", "and", "or", "not"})  # opera
 def settled(program: Program, x: float, parameters: Mapping[str, float]) -> mpmath.mpf:
     """Return the true value of a program's first output to about 20 digits; NaN where there is no real one.
 
-    A value that shrinks with the rounding of each precision is an exact zero. Values beyond 1e1000 are infinite.
+    A value that shrinks with the rounding of each precision, to the last, is zero. Values beyond 1e1000 are infinite.
 
     Args:
         program: what is evaluated.
@@ -34,12 +34,10 @@ def settled(program: Program, x: float, parameters: Mapping[str, float]) -> mpma
             value = _value(program, x, parameters)
             if not mpmath.isfinite(value):
                 return value
-            if before is not None and abs(value - before) <= abs(value) * mpmath.mpf(10) ** -_AGREE:
+            if before and abs(value - before) <= abs(value) * mpmath.mpf(10) ** -_AGREE:
                 return value
-            if before is not None and max(abs(value), abs(before)) <= mpmath.mpf(10) ** (_AGREE - digits / 2):
-                return mpmath.mpf(0)
         before = value
-    return before
+    return mpmath.mpf(0)  # whatever is left has shrunk with the rounding of each precision
 
 
 def _value(program: Program, x: float, parameters: Mapping[str, float]) -> Any:

@@ -81,7 +81,7 @@ def _read_key(key: Text, value: yaml.Node, document: Document, faults: Faults) -
     elif key.text == "rules":
         for heading, node in _pairs(value, "rules", faults):
             document.rule_lines[heading.text] = heading.line
-            document.rules[heading.text] = _items(node, f"rules.{heading.text}", faults)
+            document.rules[heading.text] = _items(node, f"rules.{heading.text.partition('(')[0].strip()}", faults)
     else:
         faults.add(key.line, key.text, f"unknown key{suggest(key.text, KEYS)} (known: {', '.join(KEYS)})")
 
