@@ -93,7 +93,12 @@ def comparison(verdict: str = "not shown", seed: int = 3, finalists: tuple[str, 
 
 
 def run(
-    n_trials: int = 40, seed: int = 0, callbacks: Iterable[Any] = (), finals: bool = True, storage: Any = None
+    n_trials: int = 40,
+    seed: int = 0,
+    callbacks: Iterable[Any] = (),
+    finals: bool = True,
+    storage: Any = None,
+    interrupted: bool = False,
 ) -> StudyResult:
     """Play a whole study: every trial is added to its study, then shown to the callbacks."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -139,7 +144,9 @@ def run(
             stored = attributes(text, 0.7, rng, "finished", role=role, replicate=replicate, learning_rate_factor=1.0)
             stored["test"] = {cell: 0.69 + rng.normal(0, 0.01) for cell in CELLS}
             ended(finals_study, 0.5, stored)
-    result = StudyResult("core", "core.journal", candidates, panel, comparison() if finals else None, CONFIG)
+    result = StudyResult(
+        "core", "core.journal", candidates, panel, comparison() if finals else None, CONFIG, interrupted
+    )
     for callback in callbacks:
         if hasattr(callback, "close"):
             callback.close(result)
