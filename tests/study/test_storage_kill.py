@@ -59,9 +59,9 @@ def test_sqlite(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_journal_many_times(tmp_path: Path) -> None:
     url = str(tmp_path / "study.journal")
-    _kill_repeatedly(url, tmp_path, n_rounds=200, seed=3)
+    _kill_repeatedly(url, tmp_path, n_rounds=120, seed=3)
     # the kills must have torn lines, or nothing has been shown
-    assert len((tmp_path / "study.journal.cut").read_bytes().splitlines()) > 20
+    assert len((tmp_path / "study.journal.cut").read_bytes().splitlines()) > 20  # 120 kills tear about 70
     numbers = [trial.number for trial in optuna.load_study(study_name="first", storage=open_storage(url)).trials]
     assert numbers == list(range(len(numbers)))
 
