@@ -34,7 +34,7 @@ def plot(
               1 |    | ***
               0 |---****--
              -1 |****|
-                -1      1
+                 -1      1
     """
     columns, rows = (2 * width, 4 * height) if unicode else (width, height)
     x = np.linspace(low, high, columns)

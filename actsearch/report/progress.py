@@ -52,9 +52,9 @@ class Progress:
         self.title = title(study.study_name, config)
         self.started = self._last = self.clock()
         self.phases["search"] = self._begin("search", study, records(study.get_trials(deepcopy=False)))
-        name = study.user_attrs.get("phase", "panel")
-        self.current = self.phases.get(name) or Phase(name, started=self._last)
         self._read_panel(study)
+        has_begun = bool(self.phases["search"].rows)
+        self.current = self.phases["search"] if has_begun else Phase("panel", started=self._last)
 
     def add(self, study: Any, trial: Any) -> Record:
         """Count one ended trial and return its record. The first one of a study begins that study's phase."""
@@ -138,7 +138,7 @@ def duration(seconds: float | None) -> str:
     """Return seconds as people say them.
 
     Example:
-        >>> duration(42), duration(200), duration(4000), duration(None)
+        >>> duration(42), duration(200), duration(4020), duration(None)
         ('42 s', '3 min 20 s', '1 h 07 min', '?')
     """
     if seconds is None:
