@@ -140,7 +140,8 @@ def test_values_at_starts() -> None:
 # Rewritings: whatever algebra does to an expression, its fingerprint stays.
 
 PIECES = [x, -x, x**2, x / 3, sympy.sin(x), sympy.tanh(x), sympy.exp(-x), sympy.cosh(x), sympy.Integer(2), sympy.erf(x),
-          parse("sigmoid(x)"), parse("relu(x)"), parse("softplus(x)"), sympy.sqrt(x**2 + 1), Parameter("beta") * x]  # fmt: skip
+          parse("sigmoid(x)"), parse("relu(x)"), parse("softplus(x)"),
+          sympy.sqrt(x**2 + 1), Parameter("beta") * x]  # fmt: skip
 JOINS = [
     lambda a, b: a + b,
     lambda a, b: a * b,
