@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from actsearch.compiler.c_simplify import simplify
 from actsearch.compiler.c_templates import CONDITIONS, TEMPLATES, VECTOR, helper
 from actsearch.compiler.torch_source import number_source
 from actsearch.expr.expand import expand
@@ -37,6 +38,13 @@ _PLAIN = """
 static inline real load(item x) { return x; }
 static inline item store(real x) { return x; }"""
 # the float64 sum of float32 numbers has 29 bits to spare; that of float64 numbers is compensated
+_FUSED = """
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define FUSED
+#define MADD(a, b, c) __builtin_fma{f}(a, b, c)
+#else
+#define MADD(a, b, c) ((a) * (b) + (c))
+#endif"""
 _ADD = {
     False: "#define ADD(s, c, v) s += (double)(v)",
     True: "#define ADD(s, c, v) { double t_ = (v) - c, u_ = s + t_; c = (u_ - s) - t_; s = u_; }",
@@ -70,6 +78,7 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
             f"typedef {real} real;",
             f"typedef {TYPES[dtype]} item;",
             _ADD[double],
+            _FUSED.replace("{f}", f),
             *prototypes,
             _BFLOAT16 if dtype == "bfloat16" else _PLAIN,
             *helpers,
@@ -97,7 +106,7 @@ def kernels(name: str, value: Program, slopes: Program, dtype: str) -> str:
 
 def _function(name: str, program: Program, f: str) -> str:
     """Return an inline function that leaves the outputs in the struct ``NAME_t``."""
-    basic = expand(program)
+    basic = simplify(expand(program))
     names: list[str] = []
     lines: list[str] = []
     for number, node in enumerate(basic.nodes):

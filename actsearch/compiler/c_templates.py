@@ -6,13 +6,32 @@ The functions of the first group are vectorised by GCC through libmvec, whose er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import mpmath
 
 #: Functions of the vector library; their prototypes are declared by hand, since the headers do so only under -ffast-math.
-VECTOR = ["exp", "expm1", "log", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "asinh", "acosh", "atanh", "erf", "erfc"]
+VECTOR = [
+    "expm1",
+    "log",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asin",
+    "acos",
+    "atan",
+    "asinh",
+    "acosh",
+    "atanh",
+    "erf",
+    "erfc",
+]
 
 TEMPLATES: Mapping[str, str] = {
     "add": "{0} + {1}",
@@ -23,6 +42,7 @@ TEMPLATES: Mapping[str, str] = {
     "minus": "{0} - {1}",
     "times": "{0} * {1}",
     "head": "head({0})",
+    "rest": "rest({0}, {1}, {2})",  # a b - p exactly, where p is a b rounded
     "neg": "-{0}",
     "abs": "fabs$f({0})",
     "sign": "sign({0})",
@@ -38,6 +58,7 @@ TEMPLATES: Mapping[str, str] = {
     "or": "{0} | {1}",
     "not": "!{0}",
     "select": "{0} ? {1} : {2}",
+    "raw_exp": "exponential({0})",
     "raw_erfcx": "erfcx({0})",
     "raw_i0e": "i0e({0})",
     "raw_i1e": "i1e({0})",
@@ -77,16 +98,6 @@ def helper(name: str, double: bool) -> str | None:
     return None
 
 
-def _clenshaw(name: str, coefficients: list[mpmath.mpf], double: bool) -> str:
-    """Return a C function that sums a Chebyshev series at ``t`` in [-1, 1]."""
-    suffix = "" if double else "f"
-    lines = [f"static inline real {name}(real t) {{", "  real b0 = 0, b1 = 0, b2;"]
-    for c in reversed(coefficients[1:]):
-        lines.append(f"  b2 = b1; b1 = b0; b0 = 2 * t * b1 - b2 + {float(c)!r}{suffix};")
-    lines.append(f"  return t * b0 - b1 + {float(coefficients[0])!r}{suffix};")
-    return "\n".join([*lines, "}"])
-
-
 @lru_cache(maxsize=16)
 def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], tolerance: float) -> tuple[mpmath.mpf, ...]:
     """Return the Chebyshev coefficients of ``function`` on [-1, 1], down to ``tolerance`` of the largest."""
@@ -103,8 +114,82 @@ def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], tolerance: float) ->
     return tuple(coefficients[: keep + 1])
 
 
-def _series(name: str, function: Callable[[mpmath.mpf], mpmath.mpf], double: bool) -> str:
-    return _clenshaw(name, list(chebyshev(function, 2.0**-54 if double else 2.0**-26)), double)
+def _polynomial(name: str, function: Callable[[mpmath.mpf], mpmath.mpf], double: bool, scale: float = 1.0) -> str:
+    """Return a C function that is ``function(t / scale)`` on ``|t| <= scale``, by a polynomial."""
+    with mpmath.workdps(30):
+        series = chebyshev(function, 2.0**-55 if double else 2.0**-27)
+        coefficients = [c / mpmath.mpf(scale) ** k for k, c in enumerate(_monomials(series))]
+    suffix = "" if double else "f"
+    first, *rest = [f"{float(c)!r}{suffix}" for c in reversed(coefficients)]
+    lines = [f"static inline real {name}(real t) {{", f"  real s = {first};"]
+    return "\n".join([*lines, *(f"  s = MADD(s, t, {c});" for c in rest), "  return s;", "}"])
+
+
+def _monomials(series: Sequence[mpmath.mpf]) -> list[mpmath.mpf]:
+    """Return the coefficients of a Chebyshev series in powers, lowest first."""
+    result = [mpmath.mpf(0)] * len(series)
+    last, current = [mpmath.mpf(0)], [mpmath.mpf(1)]
+    for k, c in enumerate(series):
+        for i, t in enumerate(current):
+            result[i] += c * t
+        following = [mpmath.mpf(0), *(t if k == 0 else 2 * t for t in current)]
+        for i, t in enumerate(last if k else []):
+            following[i] -= t
+        last, current = current, following
+    return result
+
+
+def _exponential(double: bool) -> str:
+    """Return exp as ``2**n (1 + r + r**2 q(r))``, ``|r| <= log(2) / 2``: within 1 ulp, inline, without a branch.
+
+    ``n`` is rounded by adding 1.5 * 2**(p - 1), in whose last bits it can be read off. The power is multiplied in halves,
+    so that results may be subnormal.
+    """
+
+    def factor(t: mpmath.mpf) -> mpmath.mpf:  # (exp(r) - 1 - r) / r**2
+        r = t * mpmath.log(2) / 2
+        return mpmath.nsum(lambda k: r ** int(k) / mpmath.fac(int(k) + 2), [0, 25])
+
+    whole, bits, bias, limit, half, f = (
+        ("int64_t", 52, 1023, 1100, "double", "") if double else ("int32_t", 23, 127, 120, "float", "f")
+    )
+    with mpmath.workdps(40):
+        keep = 32 if double else 15  # bits of log(2): its product with n is exact
+        high = mpmath.floor(mpmath.log(2) * 2**keep) / 2**keep
+        low = mpmath.log(2) - high
+    return "\n".join(
+        [
+            _polynomial("exponential_factor", factor, double, math.log(2) / 2),
+            "static inline real exponential(real x) {",
+            f"  const real magic = 0x1.8p{bits}{f};",
+            f"  const real a = x > {limit} ? (real){limit} : x < -{limit} ? -(real){limit} : x;  // NaN stays",
+            f"  union {{ real f; {whole} i; }} t = {{ a * {1 / math.log(2)!r}{f} + magic }}, m = {{ magic }}, up, down;",
+            "  const real n = t.f - magic;",
+            f"  const real r = (a - n * {float(high)!r}{f}) - n * {float(low)!r}{f};",
+            f"  const u{whole} k = (u{whole})(t.i - m.i), h = (u{whole})(({whole})k >> 1);",
+            f"  up.i = ({whole})((h + {bias}) << {bits});",
+            f"  down.i = ({whole})((k - h + {bias}) << {bits});",
+            "  const real value = MADD(r * r, exponential_factor(r), r) + 1;",
+            "  return value * up.f * down.f;",
+            "}",
+        ]
+    )
+
+
+def _rest(double: bool) -> str:
+    return "\n".join(
+        [
+            _head(double).replace(" head(", " rest_head("),
+            "static inline real rest(real a, real b, real p) {",
+            "#ifdef FUSED",
+            "  return MADD(a, b, -p);",
+            "#else",
+            "  const real a1 = rest_head(a), a2 = a - a1, b1 = rest_head(b), b2 = b - b1;",
+            "  return ((a1 * b1 - p) + (a1 * b2 + a2 * b1)) + a2 * b2;",
+            "#endif",
+            "}",
+        ]
+    )
 
 
 def _infinite(t: mpmath.mpf) -> bool:
@@ -123,13 +208,17 @@ def _erfcx_scaled(t: mpmath.mpf) -> mpmath.mpf:
 
 
 def _erfcx(double: bool) -> str:
-    body = (
-        "static inline real erfcx(real x) {\n"
-        "  real t = x > (real)1e18 ? (real)1 : (x - 4) / (x + 4);\n"
-        "  return erfcx_series(t) / (1 + 2 * x);\n"
-        "}"
+    return "\n".join(
+        [
+            _polynomial("erfcx_series", _erfcx_scaled, double),
+            "static inline real erfcx(real x) {",
+            "  const real u = x > (real)1e15 ? (real)1e15 : x, below = 1 + 2 * u;",
+            "  const real r = 1 / ((u + 4) * below), q = r * below;",
+            "  const real value = erfcx_series((u - 4) * q) * (r * (u + 4));",
+            "  return x > (real)1e15 ? (real)0.56418958354775628695 / x : value;",
+            "}",
+        ]
     )
-    return _series("erfcx_series", _erfcx_scaled, double) + "\n" + body
 
 
 def _bessel(order: int, double: bool) -> str:
@@ -151,8 +240,8 @@ def _bessel(order: int, double: bool) -> str:
     sign = "" if order == 0 else "x < 0 ? -far : "
     return "\n".join(
         [
-            _series(f"{name}_near", near, double),
-            _series(f"{name}_far", far, double),
+            _polynomial(f"{name}_near", near, double),
+            _polynomial(f"{name}_far", far, double),
             f"static inline real {name}(real x) {{",
             f"  real a = fabs{suffix}(x), low = a < 8 ? a : 8, high = a < 8 ? 8 : a;",
             f"  real far = {name}_far(16 / high - 1) / sqrt{suffix}(high);",
@@ -165,6 +254,8 @@ def _bessel(order: int, double: bool) -> str:
 
 _SPECIAL: Mapping[str, Callable[[bool], str]] = {
     "head": _head,
+    "rest": _rest,
+    "exponential": _exponential,
     "erfcx": _erfcx,
     "i0e": lambda double: _bessel(0, double),
     "i1e": lambda double: _bessel(1, double),
