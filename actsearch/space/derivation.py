@@ -18,6 +18,9 @@ from actsearch.space.rules import Alternative, Grammar
 
 _NOT_REAL = (S.NaN, S.ComplexInfinity, S.Infinity, S.NegativeInfinity, S.ImaginaryUnit)
 
+NOWHERE_REAL = sympy.sqrt(-1 - x**2)
+"""What a candidate such as 1/0 is: an expression like all others, with a text, that is not finite at any x."""
+
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
@@ -102,20 +105,22 @@ def choices_of(derivation: Derivation) -> dict[str, str]:
 
 
 def build(grammar: Grammar, derivation: Derivation) -> sympy.Expr:
-    """Return the expression of a derivation; ``sympy.nan`` when a part of it is a constant that is not a real number.
+    """Return the expression of a derivation; ``NOWHERE_REAL`` when a part of it is a constant that is no real number.
 
     Parameters that several places make under one name become ``beta``, ``beta_1``, ...: numbered over those that are
     left in the expression, so that a parameter in a value that nobody uses takes no name.
     """
     try:
         first = _Builder(grammar, {}).expr(derivation, {"x": x})
+        if first is S.NaN:
+            return NOWHERE_REAL
         names = _names(first)
-        if all(parameter.name == name for parameter, name in names.items()):
+        if not names:
             return first
         return _Builder(grammar, {parameter.name: name for parameter, name in names.items()}).expr(derivation, {"x": x})
     except ExprError:
         # within a checked space only constants that leave float64 are refused (5**5**5**5): a result, not a mistake
-        return S.NaN
+        return NOWHERE_REAL
 
 
 _PLACED = "At"

@@ -58,7 +58,7 @@ class Space:
         """Return the expression that a chooser decides.
 
         A candidate asks ``chooser(name, options)`` for its choices in order of evaluation. A candidate with a constant
-        part that is not a real number (1/0) is ``sympy.nan``.
+        part that is not a real number, such as 1/0, is ``sqrt(-x**2 - 1)``: real nowhere, and the screen rejects it.
 
         Raises:
             SpaceError: a :class:`~actsearch.space.choosers.ReplayChooser` lacks a choice; whatever the chooser raises.

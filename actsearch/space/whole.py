@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import sympy
-from sympy import S
 
 from actsearch.expr.checks import REASONS, fault_codes, value_faults
 from actsearch.expr.parameters import Parameter, parameters_of
@@ -49,8 +48,6 @@ class Judged:
 
 def fault_of(expr: sympy.Expr) -> str | None:
     """Return what the value checks have against a candidate, or None."""
-    if expr is S.NaN:
-        return "not finite"
     faults = value_faults(expr)
     return faults[0] if faults else None
 

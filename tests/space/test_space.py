@@ -8,9 +8,12 @@ import pytest
 import sympy
 
 from actsearch.errors import SpaceError
+from actsearch.expr.checks import value_faults
 from actsearch.expr.functions import x
 from actsearch.expr.parameters import Parameter, parameters_of
+from actsearch.expr.text import format, parse
 from actsearch.space import ReplayChooser, Space, load_space
+from actsearch.space.derivation import NOWHERE_REAL
 
 
 def make(folder: Path, text: str) -> Space:
@@ -80,9 +83,10 @@ def test_numbers_beyond_python_floats_are_exact() -> None:
     assert load_space("pangaea").size() > 4 * 10**11
 
 
-def test_what_is_not_a_real_number_is_nan() -> None:
+def test_what_is_not_a_real_number_has_a_text_and_is_rejected() -> None:
     made = load_space("aquasurf").decode(ReplayChooser({"0:unary": "1", "1:unary": "0", "2:binary": "a / b"}))
-    assert made is sympy.nan
+    assert parse(format(made)) == made == NOWHERE_REAL
+    assert value_faults(made) == ("not finite",)
 
 
 def test_a_replay_that_does_not_fit_says_so() -> None:
