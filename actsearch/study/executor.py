@@ -141,11 +141,12 @@ class Pool(Generic[Key]):
     def close(self) -> None:
         """Drop what is waiting and end the workers at once (only those that this pool started)."""
         self._queue.clear()
-        for future in self._in_flight:
-            future.cancel()
-        self._in_flight.clear()
         if self._owned:
-            self._stop()
+            self._stop()  # without cancelling: loky's own thread stumbles over cancelled futures when it kills
+        else:
+            for future in self._in_flight:
+                future.cancel()
+        self._in_flight.clear()
 
     def _pump(self) -> None:
         while self._queue:

@@ -160,13 +160,8 @@ def run_finals(
     tuning = _tuning(functions, rules)
     study.set_user_attr("n_planned", len(tuning) + len(functions) * rules.n_replicates)
     run_fits(tuning, _known(study), plan, pool, keep)
-    final = [
-        Wanted(function, role, "final", replicate, factor, fresh_data=True, test=True)
-        for function, role, factor in _tuned(study, functions, rules, level)
-        for replicate in range(FINAL_REPLICATES, FINAL_REPLICATES + rules.n_replicates)
-    ]
-    by_replicate = sorted(final, key=lambda fits: fits.replicate)  # so that an interrupted run has whole pairs
-    run_fits(by_replicate, _known(study), plan, pool, keep)
+    tuned = _tuned(study, functions, rules, level)
+    run_fits(_final(tuned, rules.n_replicates, pool.n_workers), _known(study), plan, pool, keep)
 
 
 def _functions(specs: Iterable[Any], panel: Sequence[str], normalise: bool) -> list[tuple[Function, str]]:
@@ -218,6 +213,20 @@ def _tuned(
         } or {rules.learning_rate_factors[len(rules.learning_rate_factors) // 2]: 0.0}
         tuned.append((function, role, max(means, key=lambda factor: (means[factor], -abs(factor - 1)))))
     return tuned
+
+
+def _final(tuned: Sequence[tuple[Function, str, float]], n_replicates: int, n_workers: int) -> list[Wanted]:
+    """Return the final fits, some replicates after the other, so that an interrupted run has whole pairs.
+
+    There are as many replicates at a time as workers: each generates one replicate's data while the others do theirs.
+    """
+    replicates = range(FINAL_REPLICATES, FINAL_REPLICATES + n_replicates)
+    return [
+        Wanted(function, role, "final", replicate, factor, fresh_data=True, test=True)
+        for first in range(0, n_replicates, n_workers)
+        for function, role, factor in tuned
+        for replicate in replicates[first : first + n_workers]
+    ]
 
 
 def _chance(plan: Plan) -> float:

@@ -166,14 +166,14 @@ def test_a_worker_that_is_killed_costs_no_candidate(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_at_a_terminal_ends_search_and_workers(tmp_path: Path) -> None:
-    command = [sys.executable, str(_HERE / "killed_search.py"), str(tmp_path), "none", "0", "n_workers=2"]
-    process = subprocess.Popen([*command, "n_trials=16"], start_new_session=True, stderr=subprocess.PIPE)
-    journal = tmp_path / "study.journal"
-    while not journal.exists() or b'"outcome": "pruned"' not in journal.read_bytes():
-        assert process.poll() is None
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    command = [sys.executable, str(_HERE / "killed_search.py"), str(tmp_path), "none", "-1", "n_workers=2"]
+    with subprocess.Popen([*command, "n_trials=16"], start_new_session=True, stderr=subprocess.PIPE) as process:
+        journal = tmp_path / "study.journal"
+        while not journal.exists() or b'"outcome":"pruned"' not in journal.read_bytes():
+            assert process.poll() is None
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
     assert (process.returncode, b"Traceback" in errors) == (0, False)
     result = load_result(journal)
     assert result.interrupted
