@@ -38,6 +38,11 @@ _PLAIN = """
 static inline real load(item x) { return x; }
 static inline item store(real x) { return x; }"""
 # the float64 sum of float32 numbers has 29 bits to spare; that of float64 numbers is compensated
+_FILL = """
+static inline const {kind}* fill_{kind}(const {kind}* from, {kind}* room, int m) {{
+  for (int l = 0; l < {lanes}; l++) room[l] = from[l < m ? l : 0];
+  return room;
+}}"""
 _FUSED = """
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define FUSED
@@ -73,6 +78,7 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
     return "\n".join(
         [
             "#include <stdint.h>",
+            "#include <string.h>",
             "#include <math.h>",
             "#undef I",
             f"typedef {real} real;",
@@ -81,6 +87,7 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
             _FUSED.replace("{f}", f),
             *prototypes,
             _BFLOAT16 if dtype == "bfloat16" else _PLAIN,
+            *(_FILL.format(kind=kind, lanes=_LANES) for kind in ("item", "real")),
             *helpers,
         ]
     )
@@ -100,8 +107,8 @@ def kernels(name: str, value: Program, slopes: Program, dtype: str) -> str:
     """
     f = "" if dtype == "float64" else "f"
     n = len(value.parameters)
-    parts = [_function(f"{name}_f", value, f), _function(f"{name}_d", slopes, f), _flat(name, n, dtype)]
-    return "\n".join([*parts, *([_channel(name, n, dtype)] if n else [])])
+    parts = [_function(f"{name}_f", value, f), _function(f"{name}_d", slopes, f), _flat(name, n)]
+    return "\n".join([*parts, *([_channel(name, n)] if n else [])])
 
 
 def _function(name: str, program: Program, f: str) -> str:
@@ -143,91 +150,110 @@ def _name(node: Node, number: int, program: Program, f: str) -> str:
     return f"({text}{f})" if text.startswith("-") else f"{text}{f}"
 
 
-def _flat(name: str, n: int, dtype: str) -> str:
-    call = ", ".join(["load(x[i])", *(f"p{j}" for j in range(n))])
+def _flat(name: str, n: int) -> str:
+    """Return the kernels of parameters that are one number each; ``sums`` holds a number a parameter."""
     numbers = [f"  const real p{j} = p[{j}][0];" for j in range(n)]
-    value = [
-        f"void {name}_value(const item* restrict x, item* restrict y, const real* const* p, int64_t n) {{",
-        *numbers,
-        f"  for (int64_t i = 0; i < n; i++) y[i] = store({name}_f({call}).o0);",
-        "}",
-    ]
-    arguments = "const item* restrict x, const item* restrict g, item* restrict gx, const real* const* p"
-    if not n:
-        body = [f"  for (int64_t i = 0; i < n; i++) gx[i] = store(load(g[i]) * {name}_d({call}).o0);"]
-    else:
-        lanes = "".join(f" ADD(s{j}[l], c{j}[l], gi * d.o{j + 1});" for j in range(n))
-        step = f"const real gi = load(g[i]); const {name}_d_t d = {name}_d({call}); gx[i] = store(gi * d.o0);"
-        body = [
-            *(f"  double s{j}[{_LANES}] = {{0}}, c{j}[{_LANES}] = {{0}};" for j in range(n)),
-            "  int64_t at = 0;",
-            f"  for (; at + {_LANES} <= n; at += {_LANES})",
-            f"    for (int l = 0; l < {_LANES}; l++) {{ const int64_t i = at + l; {step}{lanes} }}",
-            f"  for (int l = 0; at + l < n; l++) {{ const int64_t i = at + l; {step}{lanes} }}",
+    call = ", ".join(["load(a[l])", *(f"p{j}" for j in range(n))])
+    return "\n".join(
+        [
+            f"void {name}_value(const item* x, item* y, const real* const* p, int64_t n) {{",
+            *numbers,
+            *_strips("n", {"a": "x"}, "y", f"z[l] = store({name}_f({call}).o0);"),
+            "}",
+            f"void {name}_slopes(const item* x, const item* g, item* y, const real* const* p, double* sums, int64_t n) {{",
+            *numbers,
+            *_lanes(n),
+            *_strips("n", {"a": "x", "b": "g"}, "y", _step(name, call, n)),
             *(f"  sums[{j}] = 0; for (int l = 0; l < {_LANES}; l++) sums[{j}] += s{j}[l] - c{j}[l];" for j in range(n)),
+            "}",
         ]
-    slopes = [f"void {name}_slopes({arguments}, double* restrict sums, int64_t n) {{", *numbers, *body, "}"]
-    return "\n".join([*value, *slopes])
+    )
 
 
-def _channel(name: str, n: int, dtype: str) -> str:
+def _channel(name: str, n: int) -> str:
     """Return the kernels of ``outer`` rows of (channels, inner); ``sums`` is (parameters, channels)."""
-    row = [f"real p{j} = p[{j}][c]" for j in range(n)]
-    numbers = " ".join(f"const {text};" for text in row)
-    call = ", ".join(["load(x[i])", *(f"p{j}" for j in range(n))])
-    value = [
-        f"void {name}_value_channel(const item* restrict x, item* restrict y, const real* const* p, int64_t outer,",
-        "  int64_t channels, int64_t inner) {",
-        *(f"  const real* restrict q{j} = p[{j}];" for j in range(n)),
-        "  if (inner == 1) {",
-        "    for (int64_t o = 0; o < outer; o++, x += channels, y += channels)",
-        f"      for (int64_t i = 0; i < channels; i++) y[i] = store({name}_f({_indexed(n)}).o0);",
-        "    return;",
-        "  }",
-        "  for (int64_t o = 0; o < outer; o++)",
-        "    for (int64_t c = 0; c < channels; c++, x += inner, y += inner) {",
-        f"      {numbers}",
-        f"      for (int64_t i = 0; i < inner; i++) y[i] = store({name}_f({call}).o0);",
-        "    }",
-        "}",
+    numbers = " ".join(f"const real p{j} = p[{j}][c];" for j in range(n))
+    tables = {f"r{j}": f"p[{j}]" for j in range(n)}
+    one = ", ".join(["load(a[l])", *(f"p{j}" for j in range(n))])
+    many = ", ".join(["load(a[l])", *(f"r{j}[l]" for j in range(n))])
+    keep = "".join(f" e{j}[l] = gi * d.o{j + 1};" for j in range(n))
+    add = "".join(f" ADD(sums[{j} * channels + at + l], rests[{j} * channels + at + l], e{j}[l]);" for j in range(n))
+    rows = "for (int64_t o = 0; o < outer; o++"
+    each = "for (int64_t c = 0; c < channels; c++"
+    total = [
+        f"    for (int l = 0; l < {_LANES}; l++) {{"
+        f" ADD(sums[{j} * channels + c], rests[{j} * channels + c], s{j}[l]);"
+        f" ADD(sums[{j} * channels + c], rests[{j} * channels + c], -c{j}[l]); }}"
+        for j in range(n)
     ]
-    step = "const real gi = load(g[i]);"
-    across = "".join(f" ADD(t{j}[i], u{j}[i], gi * d.o{j + 1});" for j in range(n))
-    within = "".join(f" ADD(s{j}[l], c{j}[l], gi * d.o{j + 1});" for j in range(n))
-    lanes = f"{step} const {name}_d_t d = {name}_d({call}); gx[i] = store(gi * d.o0);{within}"
-    slopes = [
-        f"void {name}_slopes_channel(const item* restrict x, const item* restrict g, item* restrict gx,",
-        "  const real* const* p, double* restrict sums, double* restrict rests, int64_t outer, int64_t channels,",
-        "  int64_t inner) {",
-        *(f"  const real* restrict q{j} = p[{j}];" for j in range(n)),
-        *(
-            f"  double* restrict t{j} = sums + {j} * channels; double* restrict u{j} = rests + {j} * channels;"
-            for j in range(n)
-        ),
-        "  if (inner == 1) {",
-        "    for (int64_t o = 0; o < outer; o++, x += channels, g += channels, gx += channels)",
-        "      for (int64_t i = 0; i < channels; i++) {",
-        f"        {step} const {name}_d_t d = {name}_d({_indexed(n)}); gx[i] = store(gi * d.o0);{across}",
-        "      }",
-        "    return;",
-        "  }",
-        "  for (int64_t o = 0; o < outer; o++)",
-        "    for (int64_t c = 0; c < channels; c++, x += inner, g += inner, gx += inner) {",
-        f"      {numbers}",
-        *(f"      double s{j}[{_LANES}] = {{0}}, c{j}[{_LANES}] = {{0}};" for j in range(n)),
-        "      int64_t at = 0;",
-        f"      for (; at + {_LANES} <= inner; at += {_LANES})",
-        f"        for (int l = 0; l < {_LANES}; l++) {{ const int64_t i = at + l; {lanes} }}",
-        f"      for (int l = 0; at + l < inner; l++) {{ const int64_t i = at + l; {lanes} }}",
-        *(
-            f"      for (int l = 0; l < {_LANES}; l++) {{ ADD(t{j}[c], u{j}[c], s{j}[l]); ADD(t{j}[c], u{j}[c], -c{j}[l]); }}"
-            for j in range(n)
-        ),
-        "    }",
-        "}",
-    ]
-    return "\n".join([*value, *slopes])
+    return "\n".join(
+        [
+            f"void {name}_value_channel(const item* x, item* y, const real* const* p, int64_t outer, int64_t channels,",
+            "  int64_t inner) {",
+            f"  if (inner == 1) {{ {rows}, x += channels, y += channels) {{",
+            *_strips("channels", {"a": "x", **tables}, "y", f"z[l] = store({name}_f({many}).o0);"),
+            f"  }} }} else {rows}) {each}, x += inner, y += inner) {{ {numbers}",
+            *_strips("inner", {"a": "x"}, "y", f"z[l] = store({name}_f({one}).o0);"),
+            "  }",
+            "}",
+            f"void {name}_slopes_channel(const item* x, const item* g, item* y, const real* const* p, double* sums,",
+            "  double* rests, int64_t outer, int64_t channels, int64_t inner) {",
+            f"  if (inner == 1) {{ {rows}, x += channels, g += channels, y += channels) {{",
+            *(f"    real e{j}[{_LANES}];" for j in range(n)),
+            *_strips(
+                "channels",
+                {"a": "x", "b": "g", **tables},
+                "y",
+                f"const real gi = load(b[l]); const {name}_d_t d = {name}_d({many}); z[l] = store(gi * d.o0);{keep}",
+                f"for (int l = 0; l < m; l++) {{{add} }}",
+            ),
+            f"  }} }} else {rows}) {each}, x += inner, g += inner, y += inner) {{ {numbers}",
+            *_lanes(n),
+            *_strips("inner", {"a": "x", "b": "g"}, "y", _step(name, one, n)),
+            *total,
+            "  }",
+            "}",
+        ]
+    )
 
 
-def _indexed(n: int) -> str:
-    return ", ".join(["load(x[i])", *(f"q{j}[i]" for j in range(n))])
+def _lanes(n: int) -> list[str]:
+    return [f"  double s{j}[{_LANES}] = {{0}}, c{j}[{_LANES}] = {{0}};" for j in range(n)]
+
+
+def _step(name: str, call: str, n: int) -> str:
+    """Return the body that writes the input's gradient and adds the parameters' up, lane by lane."""
+    sums = "".join(f" ADD(s{j}[l], c{j}[l], l < m ? gi * d.o{j + 1} : 0);" for j in range(n))
+    return f"const real gi = load(b[l]); const {name}_d_t d = {name}_d({call}); z[l] = store(gi * d.o0);{sums}"
+
+
+def _strips(length: str, read: dict[str, str], write: str, body: str, after: str = "") -> list[str]:
+    """Return a loop over strips of as many elements as there are lanes; the last one is filled up beside the arrays.
+
+    So an element goes through the same instructions wherever it stands: its bits depend on its value alone, neither on
+    the length of the array nor on how threads share it.
+
+    Args:
+        length: how many elements there are.
+        read: name in the body, of the array that it stands for; ``a`` and ``b`` are items, the others real numbers.
+        write: the array that ``z`` stands for.
+        body: what is done for the lane ``l``; ``m`` lanes count.
+        after: what is done after each strip.
+    """
+    kinds = {name: "item" if name in ("a", "b") else "real" for name in read}
+    filled = "".join(f" {name} = fill_{kinds[name]}({name}, {name}_, m);" for name in read)
+    return [
+        f"  for (int64_t at = 0; at < {length}; at += {_LANES}) {{",
+        f"    const int m = {length} - at < {_LANES} ? (int)({length} - at) : {_LANES};",
+        *(
+            f"    const {kinds[name]}* {name} = {array} + at; {kinds[name]} {name}_[{_LANES}];"
+            for name, array in read.items()
+        ),
+        f"    item* z = {write} + at; item z_[{_LANES}];",
+        f"    if (m < {_LANES}) {{{filled} z = z_; }}",
+        "    #pragma GCC ivdep",
+        f"    for (int l = 0; l < {_LANES}; l++) {{ {body} }}",
+        f"    if (m < {_LANES}) memcpy({write} + at, z_, m * sizeof(item));",
+        *([f"    {after}"] if after else []),
+        "  }",
+    ]
