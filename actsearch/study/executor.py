@@ -149,7 +149,8 @@ class Pool(Generic[Key]):
         self._in_flight.clear()
 
     def _pump(self) -> None:
-        while self._queue:
+        # one more than there are workers, so that none waits for the parent; all others are safe here when one dies
+        while self._queue and len(self._in_flight) <= self.n_workers:
             alone = any(ticket.n_deaths >= _ALONE_FROM for ticket in (self._queue[0], *self._in_flight.values()))
             if alone and self._in_flight:
                 return

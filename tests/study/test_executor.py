@@ -56,7 +56,8 @@ def test_work_is_done_again_when_a_worker_dies_and_given_up_only_when_it_kills_i
         answers = _answers(pool)
     assert isinstance(answers.pop("always"), Lost)
     assert answers == {"once": 1, "never": 0, "nor this": 0}
-    assert (tmp_path / "always").stat().st_size == MAX_RESUBMISSIONS + 1
+    # it was in flight at least twice alone; at other times another's death may have taken it along
+    assert 2 <= (tmp_path / "always").stat().st_size <= MAX_RESUBMISSIONS + 1
 
 
 def test_an_executor_that_was_handed_in_is_not_replaced_when_it_breaks(tmp_path: Path) -> None:
