@@ -53,6 +53,9 @@ def _add(a: Value, b: Value) -> Value | None:
         return a - b.args[0]
     if a.node.op == "neg":
         return b - a.args[0]
+    for one, other in ((a, b), (b, a)):
+        if one.is_constant(1) and other.node.op == "sin":
+            return a.builder.call("one_plus_sin", other.args[0])
     return 2.0 * a if a == b else None
 
 
@@ -63,6 +66,8 @@ def _sub(a: Value, b: Value) -> Value | None:
         return -b
     if a == b:
         return a.builder.constant(0.0)
+    if a.is_constant(1) and b.node.op == "sin":
+        return a.builder.call("one_plus_sin", -b.args[0])
     for first, second, sign in ((a, b, 1.0), (b, a, -1.0)):
         if second.node.op in _SHRINK and second.args[0] == first:
             return sign * a.builder.call(_SHRINK[second.node.op], first)
@@ -81,9 +86,23 @@ def _mul(a: Value, b: Value) -> Value | None:
     for first, second in ((a, b), (b, a)):  # constants to the front
         if first.node.op == "mul" and first.args[0].constant is not None:
             return first.args[0] * (first.args[1] * second)
+    for first, second in ((a, b), (b, a)):
+        if (product := _sin_cos(first, second)) is not None:
+            return product
     if b.node.op == "select" and _is_mask(b):
         return _masked(b, a)
     return _masked(a, b) if a.node.op == "select" and _is_mask(a) else None
+
+
+def _sin_cos(a: Value, b: Value) -> Value | None:
+    """``sin(u) cos(u)`` and ``sin(u) (c cos(u))`` by the sine of the double angle, which a sum can recognise."""
+    if b.node.op == "mul":
+        for partner, rest in (b.args, b.args[::-1]):
+            if {a.node.op, partner.node.op} == {"sin", "cos"} and a.args == partner.args:
+                return rest * (a * partner)
+    if {a.node.op, b.node.op} == {"sin", "cos"} and a.args == b.args:
+        return 0.5 * a.builder.call("sin", 2.0 * a.args[0])
+    return None
 
 
 def _is_mask(value: Value) -> bool:
@@ -124,6 +143,8 @@ def _div(a: Value, b: Value) -> Value | None:
         return -(a.args[0] / b)
     if b.node.op == "neg":
         return -(a / b.args[0])
+    if a.node.op == "mul" and b in a.args:  # (a b) / b, as the chain rule makes it of sin(b x) / b
+        return a.args[1] if a.args[0] == b else a.args[0]
     return a.builder.constant(1.0) if a == b else None
 
 

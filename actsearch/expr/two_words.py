@@ -44,6 +44,11 @@ def total(exponents: Sequence[Value]) -> Words:
     return _limited(words, _SATURATED)
 
 
+def shifted(v: Value, by: Value, largest: float) -> Words:
+    """Return ``v + by`` in the same way."""
+    return _limited(_sum(_words_of_polynomial(v), _constant(by)), largest)
+
+
 def _words_of_polynomial(v: Value) -> Words:
     return (v, None) if _exact(v) or not 0 < _products(v) <= _MOST_PRODUCTS else _words(v)
 

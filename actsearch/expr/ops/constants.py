@@ -6,6 +6,7 @@ import mpmath
 
 with mpmath.workdps(50):
     LOG_2 = +mpmath.ln2
+    QUARTER_PI = mpmath.pi / 4
     SQRT_HALF = mpmath.sqrt(mpmath.mpf(1) / 2)
     #: 2 / sqrt(pi), the slope of erf at 0.
     ERF_SLOPE = 2 / mpmath.sqrt(mpmath.pi)

@@ -7,10 +7,10 @@ from typing import Any
 
 import mpmath
 
-from actsearch.expr.ops.constants import LOG_2
+from actsearch.expr.ops.constants import LOG_2, QUARTER_PI
 from actsearch.expr.ops.quotient import series
 from actsearch.expr.ops.row import Op
-from actsearch.expr.two_words import two_words
+from actsearch.expr.two_words import shifted, two_words
 from actsearch.expr.value import Value, call, select
 
 _PERIODIC = 1e30  # the second word of a larger argument may overflow in float32
@@ -33,6 +33,13 @@ def _sin(y: Value) -> Value:
 def _cos(y: Value) -> Value:
     u, low = two_words(y.args[0], _PERIODIC)
     return call("raw_cos", u) if low is None else call("raw_cos", u) - low * call("raw_sin", u)
+
+
+def _one_plus_sin(y: Value) -> Value:
+    """Return ``1 + sin(u) = 2 cos(u/2 - pi/4)**2``: both zeros are double, where the sum as written has no digit left."""
+    u, low = shifted(0.5 * y.args[0], -y.builder.constant(QUARTER_PI), _PERIODIC)
+    root = call("raw_cos", u) if low is None else call("raw_cos", u) - low * call("raw_sin", u)
+    return 2.0 * (root * root)
 
 
 def _shrink(name: str, near: float, n_terms: int, taylor: Callable[..., Any]) -> Callable[[Value], Value]:
@@ -65,6 +72,14 @@ SHAPES = (
         lambda y: (2.0 * call("power", call("sin", 0.5 * y.args[0]), 2.0),),
         expand=_shrink("sin", 1.5, 11, mpmath.sin),
         rounding=8.0,
+    ),
+    Op(
+        "one_plus_sin",
+        1,
+        lambda u: 2 * mpmath.cos(u / 2 - mpmath.pi / 4) ** 2,
+        lambda y: (call("cos", y.args[0]),),
+        expand=_one_plus_sin,
+        rounding=4.0,
     ),
     Op("sin", 1, mpmath.sin, lambda y: (call("cos", y.args[0]),), expand=_sin),
     Op("cos", 1, mpmath.cos, lambda y: (-call("sin", y.args[0]),), expand=_cos),
