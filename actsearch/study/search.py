@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from actsearch.errors import StudyError
+from actsearch.expr.resolve import to_expr
 from actsearch.study.callbacks import Callbacks
 from actsearch.study.config import Settings, check_same, config_of
 from actsearch.study.executor import Pool
@@ -36,6 +37,8 @@ from actsearch.study.storage import open_storage
 from actsearch.study.studies import check_name, load_tasks, open_study, quiet_optuna, state_folder
 
 if TYPE_CHECKING:
+    import sympy
+
     from actsearch.space.space import Space
     from actsearch.tasks.task import Task
 
@@ -72,6 +75,7 @@ def search(
     n_null_control: int = 5,
     n_tuning_replicates: int = 1,
     learning_rate_factors: Sequence[float] = FACTORS,
+    enqueue: Sequence[sympy.Expr | str] = (),
     callbacks: Sequence[Callable[..., Any]] = (),
 ) -> StudyResult:
     """Search a space for the activation function that is best on a task, and compare the best with the panel.
@@ -104,12 +108,13 @@ def search(
         n_null_control: copies of relu under other seeds, fitted like candidates to show what luck does.
         n_tuning_replicates: fits of each finalist and baseline with each learning rate that only serve to choose one.
         learning_rate_factors: times the task's learning rate, for the finals.
+        enqueue: expressions of the space that are tried first.
         callbacks: called as ``callback(study, trial)`` after each trial of panel, search and finals; ``start(study,
             config)`` and ``close(result)`` are called too where a callback has them.
 
     Raises:
         StudyError: an argument out of range, another study of that name, or a task on which nothing can be fitted.
-        SpaceError: the space's file is missing or wrong. TaskError: the task is. StorageError: the storage is.
+        SpaceError: the space's file is missing or wrong, or it does not hold what is enqueued. TaskError: the task is. StorageError: the storage is.
     """
     began = time.monotonic()
     space = _load_space(space)
@@ -148,12 +153,12 @@ def search(
         config = config_of(space, plan.cells, settings)
         with session(studies.candidates), state_folder(place, name) as states:
             _begin(studies.candidates, name, config)
-            told.start(studies.candidates, config)
-            interrupted = _run(studies, space, plan, settings, pool, told, states)
-            seconds = time.monotonic() - began
-            result = make_result(
-                place, studies.candidates, studies.panel, studies.finals, interrupted=interrupted, seconds=seconds
-            )
+            with told.started(studies.candidates, config):
+                interrupted = _run(studies, space, plan, settings, pool, told, states)
+                seconds = time.monotonic() - began
+                result = make_result(
+                    place, studies.candidates, studies.panel, studies.finals, interrupted=interrupted, seconds=seconds
+                )
             told.close(result)
             if not interrupted:
                 shutil.rmtree(states, ignore_errors=True)  # a kill may have left states that nobody will continue
@@ -255,6 +260,12 @@ def _begin(study: optuna.Study, name: str, config: dict[str, Any]) -> None:
         study.set_user_attr(key, config if key == "config" else config["version"])
     study.set_user_attr("digest", config["space_digest"])
     reclaim(study)
+
+
+def _enqueue(study: optuna.Study, space: Space, specs: Sequence[sympy.Expr | str]) -> None:
+    """Put expressions before what the sampler chooses; those that the study has already are left out."""
+    for spec in specs:
+        study.enqueue_trial(space.encode(to_expr(spec)), skip_if_exists=True)
 
 
 def _open(
