@@ -155,7 +155,7 @@ def _erfc(lowering: Lowering, expr: sympy.Expr) -> Value:
     """``erfc(-u / sqrt(2)) = 2 normal_cdf(u)``, whose square in the exponent is exact."""
     scale, rest = recognise.split_number(expr.args[0])
     ratio = scale * sympy.sqrt(2)
-    if ratio.is_Rational and ratio.p in (1, -1) and sympy.log(ratio.q, 2).is_Integer:
+    if ratio.is_Rational:
         return 2.0 * call("normal_cdf", lowering.of(-ratio * rest))
     return call("erfc", lowering.of(expr.args[0]))
 
@@ -282,6 +282,7 @@ _RULES: dict[str, Rule] = {
     "And": _logic("and"),
     "Or": _logic("or"),
     "Not": _simple("not"),
+    "ITE": lambda lowering, expr: select(*map(lowering.of, expr.args)),
     "BooleanTrue": lambda lowering, expr: lowering.builder.constant(1.0),
     "BooleanFalse": lambda lowering, expr: lowering.builder.constant(0.0),
     "Heaviside": _heaviside,

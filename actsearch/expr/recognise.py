@@ -6,7 +6,7 @@ returns pieces that :mod:`actsearch.expr.lower` turns into stable operations. ``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import S
@@ -89,9 +89,16 @@ def square_plus(expr: Expr) -> tuple[Expr, Expr] | None:
     if not constant.is_positive or len(terms) != 1:
         return None
     k, rest = terms[0]
-    if k.is_positive and isinstance(rest, sympy.Pow) and rest.exp == 2:
-        return sympy.sqrt(k) * rest.base, constant
-    return None
+    w = _square_root(rest)
+    return None if w is None or not k.is_positive else (sympy.sqrt(k) * w, constant)
+
+
+def _square_root(expr: Expr) -> Expr | None:
+    """Return ``w`` for ``w**2``, of which every factor is an even whole power."""
+    powers = [arg.as_base_exp() for arg in sympy.Mul.make_args(expr)]
+    if not all(isinstance(power, sympy.Integer) and power > 0 and power % 2 == 0 for _, power in powers):
+        return None
+    return sympy.Mul(*(base ** (power // 2) for base, power in powers))
 
 
 def one_plus_abs(expr: Expr) -> tuple[Expr, Expr] | None:
@@ -105,7 +112,8 @@ def one_plus_abs(expr: Expr) -> tuple[Expr, Expr] | None:
 def number_times_square(expr: Expr) -> tuple[Expr, Expr] | None:
     """Return ``(c, w)`` for ``c w**2`` with a number ``c``."""
     number, rest = split_number(expr)
-    return (number, rest.base) if isinstance(rest, sympy.Pow) and rest.exp == 2 else None
+    w = _square_root(rest)
+    return None if w is None else (number, w)
 
 
 def guarded_gap(expr: sympy.Piecewise) -> tuple[Expr, Expr] | None:
@@ -172,14 +180,14 @@ def _combine(number: Expr, found: list[Factor]) -> tuple[Expr, list[Factor]]:
                     break
             if pending:
                 break
-    return number, found
+    return _with_argument(number, found)
 
 
 Pair = tuple[Expr, list[Factor]] | None
 
 
 def _pair(a: Factor, b: Factor) -> Pair:
-    rule = _PAIRS.get((a.name, b.name)) or _PAIRS.get((a.name, b.name.split(" ")[0]))
+    rule = _PAIRS.get((a.name, b.name))
     return rule(a, b) if rule else None
 
 
@@ -208,33 +216,6 @@ def _expm1_sigmoid(a: Factor, b: Factor) -> Pair:
     return None
 
 
-def _over_argument(name: str) -> object:
-    def rule(a: Factor, b: Factor) -> Pair:
-        """``f(u) / u`` and its powers, ``u`` up to a number."""
-        if not (a.power.is_positive and b.power.is_negative):
-            return None
-        ratio = b.argument / a.argument
-        power = sympy.Min(a.power, -b.power)
-        if not (ratio.is_number and power.is_Integer):
-            return None
-        left = [Factor(a.name, a.argument, a.power - power), Factor("plain", b.argument, b.power + power)]
-        return ratio**-power, [Factor(name, a.argument, power), *left]
-
-    return rule
-
-
-def _bose(a: Factor, b: Factor) -> Pair:
-    """``u / expm1(u)`` and its powers, ``u`` up to a number."""
-    if not (a.power.is_negative and b.power.is_positive):
-        return None
-    ratio = b.argument / a.argument
-    power = sympy.Min(-a.power, b.power)
-    if not (ratio.is_number and power.is_Integer):
-        return None
-    left = [Factor("expm1", a.argument, a.power + power), Factor("plain", b.argument, b.power - power)]
-    return ratio**power, [Factor("bose", a.argument, power), *left]
-
-
 def _sinh_cosh(a: Factor, b: Factor) -> Pair:
     if a.power == -b.power and a.power.is_positive and same(a.argument, b.argument):
         return S.One, [Factor("tanh", a.argument, a.power)]
@@ -250,31 +231,51 @@ def _erfc_exp(a: Factor, b: Factor) -> Pair:
     return None
 
 
-def _softsign(a: Factor, b: Factor) -> Pair:
-    """``u / (1 + |u|)``, ``u`` up to a number."""
-    ratio = b.argument / a.argument
-    if a.power == -1 and b.power == 1 and ratio.is_number:
-        return ratio, [Factor("softsign", a.argument, S.One)]
-    return None
+def _with_argument(number: Expr, found: list[Factor]) -> tuple[Expr, list[Factor]]:
+    """Replace ``f(u)`` and the ``u`` that goes with it: ``sin(u) / u``, ``u / expm1(u)``, ``u / (1 + |u|)``, ...
+
+    The factors of ``u`` may stand singly (SymPy has ``sin(b*x)/(b*x)`` as three factors), and a number may be missing.
+    """
+    for factor in found:
+        rule = _WITH_ARGUMENT.get((factor.name.split(" ")[0], bool(factor.power.is_positive)))
+        if rule is None:
+            continue
+        name, unit, companion = rule
+        n = factor.power / unit
+        plain = {f.argument: f.power for f in found if f.name == "plain"}
+        scale, rest = split_number(factor.argument)
+        if -rest in plain:  # a sum takes the sign in: expm1(-x - 1) beside x + 1
+            scale, rest = -scale, -rest
+        parts = [arg.as_base_exp() for arg in sympy.Mul.make_args(rest)]
+        if not n.is_Integer or not all(base in plain and plain[base].is_number for base, _ in parts):
+            continue
+        n = min([n, *(sympy.floor(plain[base] / (companion * power)) for base, power in parts)])
+        if n < 1:
+            continue
+        for base, power in parts:
+            plain[base] -= companion * power * n
+        named = Factor(factor.name.replace(factor.name.split(" ")[0], name), factor.argument, n)
+        left = [replace(factor, power=factor.power - unit * n), *(Factor("plain", b, p) for b, p in plain.items())]
+        others = [f for f in found if f is not factor and f.name != "plain"]
+        remaining = [f for f in [named, *left, *others] if f.power != 0]
+        return _with_argument(number * scale ** (-companion * n), remaining)
+    return number, found
 
 
-def _root_slope(a: Factor, b: Factor) -> Pair:
-    """``w / sqrt(w**2 + c)``, ``w`` up to a number."""
-    ratio = a.argument / b.argument
-    if b.power == -S.Half and a.power == 1 and ratio.is_number:
-        return ratio, [Factor(b.name.replace("square_plus", "root_slope"), b.argument, S.One)]
-    return None
-
+#: (f, whether its power is positive) -> the whole's name, the power of f and that of u in it.
+_WITH_ARGUMENT: dict[tuple[str, bool], tuple[str, Expr, int]] = {
+    ("sin", True): ("sinc", S.One, -1),
+    ("sinh", True): ("sinhc", S.One, -1),
+    ("expm1", True): ("exprel", S.One, -1),
+    ("expm1", False): ("bose", S.NegativeOne, 1),
+    ("one_plus_abs", False): ("softsign", S.NegativeOne, 1),
+    ("square_plus", False): ("root_slope", -S.Half, 1),
+}
 
 _PAIRS = {
     ("exp", "sigmoid"): _exp_sigmoid,
     ("exp", "expm1"): _exp_expm1,
     ("expm1", "sigmoid"): _expm1_sigmoid,
-    ("expm1", "plain"): lambda a, b: _over_argument("exprel")(a, b) or _bose(a, b),
-    ("sin", "plain"): _over_argument("sinc"),
-    ("sinh", "plain"): _over_argument("sinhc"),
     ("sinh", "cosh"): _sinh_cosh,
     ("erfc", "exp"): _erfc_exp,
-    ("one_plus_abs", "plain"): _softsign,
-    ("plain", "square_plus"): _root_slope,
 }

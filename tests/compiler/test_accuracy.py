@@ -60,7 +60,7 @@ def _check(name: str, points: list[float], dtype: torch.dtype) -> None:
                 continue
             found = error(y, t, kind)
             if found > ulps:
-                found -= allowance(lambda z: true_value(expr, order, z, starts, x), point, kind)
+                found -= allowance(lambda z, order=order: true_value(expr, order, z, starts, x), point, kind)
             assert found <= ulps, f"order {order} at {point!r} in {dtype}: {y!r}, not {float(t)!r}: {found:.3g} ulp"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import mpmath
 import sympy
@@ -19,14 +19,16 @@ _FUNCTIONS = {
     "StrictLessThan": lambda a, b: a < b, "LessThan": lambda a, b: a <= b, "StrictGreaterThan": lambda a, b: a > b,
     "GreaterThan": lambda a, b: a >= b, "Equality": lambda a, b: a == b, "Unequality": lambda a, b: a != b,
     "And": lambda *a: all(a), "Or": lambda *a: any(a), "Not": lambda a: not a,
+    "ITE": lambda c, a, b: a if c else b,
 }  # fmt: skip
 
 
-@lru_cache(maxsize=None)
+@cache
 def derivative(expr: sympy.Expr, order: int, variable: sympy.Symbol) -> sympy.Expr:
     """Return the derivative of the expression written in elementary functions."""
     if order == 0:
-        return expr.rewrite("elementary")
+        elementary = expr.rewrite("elementary")  # with exact numbers: SymPy's arithmetic on decimals has 15 digits
+        return elementary.xreplace({number: sympy.Rational(number) for number in elementary.atoms(sympy.Float)})
     # SymPy leaves the slope of floor as an unevaluated derivative; it is 0
     return derivative(expr, order - 1, variable).diff(variable).replace(sympy.Derivative, lambda *_: sympy.S.Zero)
 
