@@ -28,6 +28,7 @@ from scipy import optimize, stats
 
 import actsearch
 from actsearch.expr.program import evaluate, lower
+from actsearch.report.display import display
 from actsearch.report.figures.style import BEST, GREY, RC, REFERENCE
 from actsearch.study.panel import PANEL
 from actsearch.study.stats import mean_interval
@@ -109,6 +110,7 @@ def run_seed(seed: int, args: argparse.Namespace) -> Seed:
         n_null_control=0,
         panel=(*PANEL, *(text for text in TWO_UNITS.values() if text not in PANEL)),
         enqueue=list(PUBLISHED.values()),
+        callbacks=[display()],
     )
     trials = [
         trial
@@ -165,8 +167,8 @@ def report(seeds: Sequence[Seed], args: argparse.Namespace) -> str:
             *rows,
             "",
             f"Swish-like functions (0.5 <= b <= 3 in a x sigmoid(b x) + c, within 2 % of the range on [-4, 4]; "
-            f"ReLU-like and linear ones excluded) are {like} of {total} in all and {top_like} of {top} in the best 2 %: "
-            f"{factor:.1f} times chance; share in the best 2 % {top_like / top:.0%}, 95 % interval "
+            f"ReLU-like and linear ones excluded) are {like} of {total} in all and {top_like} of {top} in the best "
+            f"2 %: {factor:.1f} times chance; share in the best 2 % {top_like / top:.0%}, 95 % interval "
             f"[{interval.low:.0%}, {interval.high:.0%}], p = {chance:.2g} (hypergeometric, seeds pooled). "
             "The sample holds the published functions on purpose, and both shares count them.",
             "",
