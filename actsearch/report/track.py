@@ -12,7 +12,8 @@ import queue
 import re
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,20 +103,19 @@ class Tracker:
     def _work(self, name: str, config: dict[str, Any], best: float | None) -> None:
         """Own wandb from import to finish."""
         try:
-            run = self._begin(name, config)
-            while (event := self._events.get()) is not _END:
-                if isinstance(event, Record):
-                    best = _log_trial(run, event, best)
-                else:
-                    _log_end(run, event)
-            run.finish()
+            with _staging_in(self.folder / "wandb" / "data"):
+                run = self._begin(name, config)
+                while (event := self._events.get()) is not _END:
+                    if isinstance(event, Record):
+                        best = _log_trial(run, event, best)
+                    else:
+                        _log_end(run, event)
+                run.finish()
         except Exception as error:
             self._warn(f"{type(error).__name__}: {error}")
 
     def _begin(self, name: str, config: dict[str, Any]) -> Any:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # what wandb stages for artifacts belongs to the run, not to the home folder
-        os.environ.setdefault("WANDB_DATA_DIR", str((self.folder / "wandb" / "data").resolve()))
         import wandb
 
         if self.mode == "online" and not wandb.login(prompt=False):
@@ -167,6 +167,19 @@ class Tracker:
         if not self.warning:
             self.warning = re.sub(r"\s+", " ", reason)
             _log.warning("W&B is off for this study, which goes on without it: %s", self.warning)
+
+
+@contextmanager
+def _staging_in(folder: Path) -> Iterator[None]:
+    """Let wandb stage files of artifacts beside the run, not in the home folder, unless the user said where."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    os.environ["WANDB_DATA_DIR"] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        os.environ.pop("WANDB_DATA_DIR", None)
 
 
 def _log_trial(run: Any, row: Record, best: float | None) -> float | None:

@@ -205,6 +205,7 @@ def test_trained_weights_fit_the_torch_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch.compile uses what torch itself deprecates
 def test_torch_file_works_under_torch_compile(tmp_path: Path) -> None:
     path = export("x*sigmoid(beta[1.0]*x) + (x if x > 0 else 0.1*x)", "torch", tmp_path / "best.py")
     content: dict[str, type[torch.nn.Module]] = {}
