@@ -32,7 +32,8 @@ def summary(result: StudyResult, best: str | None, reproduce: str, pictures: Seq
     rows = records(result.study.get_trials(deepcopy=False))
     panel = baselines(records(result.panel_study.get_trials(deepcopy=False)))
     leaders = tables.leaderboard(rows, panel[0] if panel else None, N_ROWS)
-    parts += [f"## Leaderboard, the first {N_ROWS}", _SCORE, leaders.markdown()]
+    if leaders.rows:
+        parts += [f"## Leaderboard, the first {N_ROWS}", _SCORE, leaders.markdown()]
     if result.finals is not None:
         parts += ["## Finals", tables.comparison(result.finals).markdown()]
     parts += ["## Pictures", "\n".join(f"![{name}]({name})" for name in pictures)] if pictures else []
@@ -46,7 +47,8 @@ def lines(result: StudyResult, n_rows: int) -> list[str]:
     panel = baselines(records(result.panel_study.get_trials(deepcopy=False)))
     leaders = tables.leaderboard(rows, panel[0] if panel else None, n_rows)
     shown = [column for column in leaders.header if column not in ("trial", "seconds", "n_parameters", "baseline")]
-    parts = [title(result.name, result.config), _counts(result), f"\n{leaders.only(*shown).text()}"]
+    board = f"\n{leaders.only(*shown).text()}" if leaders.rows else "No candidate finished."
+    parts = [title(result.name, result.config), _counts(result), board]
     if result.finals is not None:
         parts.append(f"On the test split:\n{tables.short_comparison(result.finals).text()}")
         parts += [verdict.verdict(result.finals), *verdict.caveats(result.finals, result)]

@@ -93,8 +93,11 @@ class Tracker:
         """Hand over the end, and wait until all is written."""
         if self._thread is None or not self._thread.is_alive():
             return
-        if result is not None:
-            self._events.put(self._content(result))
+        try:
+            if result is not None:
+                self._events.put(self._content(result))
+        except Exception as error:
+            self._warn(f"{type(error).__name__}: {error}")
         self._events.put(_END)
         self._thread.join(self._end_seconds)
         if self._thread.is_alive():

@@ -174,6 +174,17 @@ def test_online_without_a_key_is_one_warning_and_no_question(
     assert len(ours(caplog)) == 1
 
 
+def test_pictures_that_cannot_be_written_are_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    track = Tracker(tmp_path)
+    release = threading.Event()
+    monkeypatch.setattr(track, "_begin", lambda name, config: release.wait(30))
+    result = fakes.run(n_trials=3, finals=False)
+    track.start(result.study, fakes.CONFIG)
+    monkeypatch.setattr(track, "_content", lambda result: (release.set(), open(tmp_path))[1])  # a folder: OSError
+    track.close(result)
+    assert "IsADirectoryError" in track.warning
+
+
 @pytest.mark.slow
 def test_online_with_an_unreachable_server_is_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
