@@ -6,6 +6,7 @@ at once and never goes stale. Files are written beside and renamed, so a killed 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -14,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +23,11 @@ from pathlib import Path
 
 _log = logging.getLogger("actsearch")
 
-FLAGS = ["-std=gnu11", "-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fPIC", "-shared"]
+FLAGS = [
+    "-std=gnu11", "-O3", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
+    "-fPIC", "-shared",
+]  # fmt: skip
+_LONGEST_BUILD = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,21 @@ def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix
 
 def _build(place: Path, key: str, make: Callable[[Path], Sequence[str]], source: str, suffix: str) -> Path:
     place.mkdir(parents=True, exist_ok=True)
+    _sweep(place)
     with tempfile.TemporaryDirectory(dir=place, prefix="building-") as folder:
         text, made = Path(folder) / f"source{suffix}", Path(folder) / "made.so"
         text.write_text(source)
         subprocess.run([*make(text), "-o", str(made)], check=True, capture_output=True, text=True)
         os.replace(made, place / f"{key}.so")
     return place / f"{key}.so"
+
+
+def _sweep(place: Path) -> None:
+    """Remove what killed builds left, when it is older than any build takes."""
+    for folder in place.glob("building-*"):
+        with contextlib.suppress(OSError):  # a neighbour was faster
+            if time.time() - folder.stat().st_mtime > _LONGEST_BUILD:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def cache_folder() -> Path:

@@ -17,7 +17,7 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from actsearch.compiler import c_op, python_op
-from actsearch.compiler.build import Compiler, c_compiler, digest, library
+from actsearch.compiler.build import Compiler, c_compiler, digest, library, notice
 from actsearch.compiler.c_source import kernels, prelude
 from actsearch.compiler.c_templates import TEMPLATES
 from actsearch.expr.differentiate import gradient
@@ -133,11 +133,14 @@ def _build(compiler: Compiler, dtype: str, parts: Sequence[tuple[str, str]]) -> 
 def _loops(path: Any, name: str) -> Loops | None:
     if path is None:
         return None
-    loaded = ctypes.CDLL(str(path))
-    addresses = [
-        ctypes.cast(getattr(loaded, f"{name}_{loop}"), ctypes.c_void_p).value or 0
-        if hasattr(loaded, f"{name}_{loop}")
-        else 0
-        for loop in _LOOPS
-    ]
-    return Loops(*addresses, library=loaded)
+    try:
+        loaded = ctypes.CDLL(str(path))
+    except OSError as error:
+        notice(f"a kernel could not be loaded, torch operations serve instead ({error})")
+        return None
+    addresses = {loop: _address(loaded, f"{name}_{loop}") for loop in _LOOPS}
+    return Loops(**addresses, library=loaded)
+
+
+def _address(loaded: ctypes.CDLL, name: str) -> int:
+    return ctypes.cast(getattr(loaded, name), ctypes.c_void_p).value or 0 if hasattr(loaded, name) else 0

@@ -29,7 +29,8 @@ def load() -> ModuleType | None:
     if made is None:
         return None
     spec = importlib.util.spec_from_file_location(_name(key), made)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

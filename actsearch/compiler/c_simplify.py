@@ -239,8 +239,9 @@ def _share(program: Program) -> Rule:
         if i not in base_of or (falling := _falling(y)) is None:
             return y
         speed, u = falling
+        t = call("decay", -base_of[i] * abs(u))
         n = round(speed / base_of[i])
-        return y if n == 1 else _power(_decay(base_of[i], u), n)
+        return t if n == 1 else _power(t, n)
 
     return rule
 

@@ -67,7 +67,7 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
     double = dtype == "float64"
     real, f = ("double", "") if double else ("float", "f")
     words = set(re.findall(r"\w+", "\n".join(bodies)))
-    helpers = [text for name in sorted(words) if (text := helper(name, double)) is not None]
+    helpers = list(dict.fromkeys(text for name in sorted(words) if (text := helper(name, double)) is not None))
     used = words | set(re.findall(r"\w+", "\n".join(helpers)))
     arities = {**dict.fromkeys(VECTOR, 1), "pow": 2}
     prototypes = [
@@ -160,7 +160,8 @@ def _flat(name: str, n: int) -> str:
             *numbers,
             *_strips("n", {"a": "x"}, "y", f"z[l] = store({name}_f({call}).o0);"),
             "}",
-            f"void {name}_slopes(const item* x, const item* g, item* y, const real* const* p, double* sums, int64_t n) {{",
+            f"void {name}_slopes(const item* x, const item* g, item* y, const real* const* p, double* sums,",
+            "  int64_t n) {",
             *numbers,
             *_lanes(n),
             *_strips("n", {"a": "x", "b": "g"}, "y", _step(name, call, n)),

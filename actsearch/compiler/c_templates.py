@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import mpmath
 
-#: Functions of the vector library; their prototypes are declared by hand, since the headers do so only under -ffast-math.
+#: Functions of the vector library; their prototypes are declared by hand: the headers do so only under -ffast-math.
 VECTOR = [
     "expm1",
     "log",
@@ -59,6 +59,7 @@ TEMPLATES: Mapping[str, str] = {
     "not": "!{0}",
     "select": "{0} ? {1} : {2}",
     "raw_exp": "exponential({0})",
+    "decay": "decay({0})",  # exp where the argument is not positive
     "raw_erfcx": "erfcx({0})",
     "raw_i0e": "i0e({0})",
     "raw_i1e": "i1e({0})",
@@ -91,6 +92,7 @@ def helper(name: str, double: bool) -> str | None:
         name: a word of a template, such as ``erfcx``.
         double: for float64, else for float32.
     """
+    name = "decay" if name == "exponential" else name
     if name in _HELPERS:
         return _HELPERS[name]
     if name in _SPECIAL:
@@ -140,38 +142,34 @@ def _monomials(series: Sequence[mpmath.mpf]) -> list[mpmath.mpf]:
 
 
 def _exponential(double: bool) -> str:
-    """Return exp as ``2**n (1 + r + r**2 q(r))``, ``|r| <= log(2) / 2``: within 1 ulp, inline, without a branch.
+    """Return exp as ``2**n 2**n (1 + r + r**2 q(r))``, ``|r| <= log(2)``: within 2 ulp, inline, without a branch.
 
-    ``n`` is rounded by adding 1.5 * 2**(p - 1), in whose last bits it can be read off. The power is multiplied in halves,
-    so that results may be subnormal.
+    ``n`` is rounded by adding 1.5 * 2**(p - 1) and the exponent's bias, so that the last bits are those of ``2**n``.
+    The power goes in twice: results may be subnormal. ``decay`` is the same where the argument is not positive.
     """
 
     def factor(t: mpmath.mpf) -> mpmath.mpf:  # (exp(r) - 1 - r) / r**2
-        r = t * mpmath.log(2) / 2
-        return mpmath.nsum(lambda k: r ** int(k) / mpmath.fac(int(k) + 2), [0, 25])
+        r = t * mpmath.log(2)
+        return mpmath.nsum(lambda k: r ** int(k) / mpmath.fac(int(k) + 2), [0, 30])
 
-    whole, bits, bias, limit, half, f = (
-        ("int64_t", 52, 1023, 1100, "double", "") if double else ("int32_t", 23, 127, 120, "float", "f")
-    )
+    whole, bits, bias, limit, f = ("int64_t", 52, 1023, 1100, "") if double else ("int32_t", 23, 127, 120, "f")
     with mpmath.workdps(40):
-        keep = 32 if double else 15  # bits of log(2): its product with n is exact
-        high = mpmath.floor(mpmath.log(2) * 2**keep) / 2**keep
-        low = mpmath.log(2) - high
+        keep = 32 if double else 15  # bits of 2 log(2): its product with n is exact
+        high = mpmath.floor(mpmath.log(2) * 2**keep) / 2**keep * 2
+        low = 2 * mpmath.log(2) - high
     return "\n".join(
         [
-            _polynomial("exponential_factor", factor, double, math.log(2) / 2),
-            "static inline real exponential(real x) {",
-            f"  const real magic = 0x1.8p{bits}{f};",
-            f"  const real a = x > {limit} ? (real){limit} : x < -{limit} ? -(real){limit} : x;  // NaN stays",
-            f"  union {{ real f; {whole} i; }} t = {{ a * {1 / math.log(2)!r}{f} + magic }}, m = {{ magic }}, up, down;",
+            _polynomial("exponential_factor", factor, double, math.log(2)),
+            "static inline real decay(real x) {",
+            f"  const real magic = 0x1.8p{bits}{f} + {bias};",
+            f"  const real a = x < -{limit} ? -(real){limit} : x;  // NaN stays",
+            f"  union {{ real f; u{whole} i; }} t = {{ MADD(a, {0.5 / math.log(2)!r}{f}, magic) }}, power;",
             "  const real n = t.f - magic;",
-            f"  const real r = (a - n * {float(high)!r}{f}) - n * {float(low)!r}{f};",
-            f"  const u{whole} k = (u{whole})(t.i - m.i), h = (u{whole})(({whole})k >> 1);",
-            f"  up.i = ({whole})((h + {bias}) << {bits});",
-            f"  down.i = ({whole})((k - h + {bias}) << {bits});",
-            "  const real value = MADD(r * r, exponential_factor(r), r) + 1;",
-            "  return value * up.f * down.f;",
+            f"  const real r = MADD(n, {-float(low)!r}{f}, a - n * {float(high)!r}{f});",
+            f"  power.i = t.i << {bits};",
+            "  return (MADD(r * r, exponential_factor(r), r) + 1) * power.f * power.f;",
             "}",
+            f"static inline real exponential(real x) {{ return decay(x > {limit} ? (real){limit} : x); }}",
         ]
     )
 
@@ -255,7 +253,7 @@ def _bessel(order: int, double: bool) -> str:
 _SPECIAL: Mapping[str, Callable[[bool], str]] = {
     "head": _head,
     "rest": _rest,
-    "exponential": _exponential,
+    "decay": _exponential,
     "erfcx": _erfcx,
     "i0e": lambda double: _bessel(0, double),
     "i1e": lambda double: _bessel(1, double),

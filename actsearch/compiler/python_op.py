@@ -23,7 +23,8 @@ _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 def run(loops: Loops, second: Second, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor | None:
     """Return the function at ``x``; None when no kernel serves these shapes."""
     dim = channel_dim(x, parameters)
-    return None if dim is None else _Run.apply(loops, second, dim, x, *parameters)
+    y: torch.Tensor | None = None if dim is None else _Run.apply(loops, second, dim, x, *parameters)  # type: ignore[no-untyped-call]
+    return y
 
 
 def channel_dim(x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> int | None:
@@ -45,7 +46,7 @@ class _Run(torch.autograd.Function):
     def forward(ctx: Any, loops: Loops, second: Second, dim: int, x: torch.Tensor, *parameters: torch.Tensor) -> Any:
         ctx.save_for_backward(x, *parameters)
         ctx.loops, ctx.second, ctx.dim = loops, second, dim
-        x = x.contiguous()
+        x = _readable(x, dim)
         arrays = _arrays(x, parameters, dim)
         y = torch.empty_like(x)
         if dim < 0:
@@ -59,7 +60,9 @@ class _Run(torch.autograd.Function):
         x, *parameters = ctx.saved_tensors
         if torch.is_grad_enabled():
             return (None, None, None, *ctx.second(x, grads[0], *parameters))
-        x, g = x.contiguous(), grads[0].to(x.dtype).contiguous()
+        x = _readable(x, ctx.dim)
+        g = grads[0].to(x.dtype)
+        g = g if g.stride() == x.stride() else torch.empty_like(x).copy_(g)
         arrays, gx = _arrays(x, parameters, ctx.dim), torch.empty_like(x)
         if not parameters:
             _call(ctx.loops.slopes, [x, g, gx, None, None], [x.numel()])
@@ -77,7 +80,7 @@ class _Run(torch.autograd.Function):
 
 
 def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
-    pieces = [tensor.view(-1).split(BLOCK) for tensor in (x, g, gx)] if x.numel() else [(), (), ()]
+    pieces = [_pieces(tensor, (x.numel(),), BLOCK) for tensor in (x, g, gx)]
     parts = torch.zeros(len(pieces[0]), len(arrays), dtype=torch.float64)
     table = _table(arrays)
     for row, (a, b, c) in enumerate(zip(*pieces, strict=True)):
@@ -88,7 +91,7 @@ def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays
 def _groups(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
     outer, channels, inner = _sizes(x, ctx.dim)
     size = max(1, -(-outer // _GROUPS))
-    pieces = [tensor.view(outer, channels * inner).split(size) for tensor in (x, g, gx)] if x.numel() else [(), (), ()]
+    pieces = [_pieces(tensor, (outer, channels * inner), size) for tensor in (x, g, gx)]
     parts = torch.zeros(len(pieces[0]), len(arrays) * channels, dtype=torch.float64)
     rests = torch.zeros_like(parts)
     table = _table(arrays)
@@ -97,7 +100,30 @@ def _groups(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays
     return parts - rests
 
 
+def _pieces(tensor: torch.Tensor, shape: tuple[int, ...], size: int) -> tuple[torch.Tensor, ...]:
+    """Return the memory of a dense tensor, as ``shape``, in pieces of ``size`` rows; none when it is empty."""
+    return torch.split(tensor.as_strided((tensor.numel(),), (1,)).view(shape), size) if tensor.numel() else ()
+
+
+def _readable(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return ``x`` where its memory can be read straight through, else a contiguous copy."""
+    dense = x.is_contiguous() or (_is_dense(x) and (dim < 0 or x.stride(dim) == 1))
+    return x if dense else x.contiguous()
+
+
+def _is_dense(x: torch.Tensor) -> bool:
+    """Whether the elements fill their memory, in some order of dimensions."""
+    expected = 1
+    for stride, size in sorted((stride, size) for stride, size in zip(x.stride(), x.shape, strict=True) if size != 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
 def _sizes(x: torch.Tensor, dim: int) -> list[int]:
+    if not x.is_contiguous():  # channels last
+        return [x.numel() // x.shape[dim], x.shape[dim], 1]
     outer, inner = x.shape[:dim].numel(), x.shape[dim + 1 :].numel()
     return [outer, x.shape[dim], inner]
 
