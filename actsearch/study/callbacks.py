@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -23,10 +24,16 @@ class Callbacks:
         self._callbacks = tuple(callbacks)
         self._failed: set[int] = set()
 
-    def start(self, study: optuna.Study, config: Mapping[str, Any]) -> None:
-        """Say that a study begins or goes on."""
+    @contextmanager
+    def started(self, study: optuna.Study, config: Mapping[str, Any]) -> Iterator[None]:
+        """Say that a study begins or goes on; close with None when an exception ends it."""
         for callback in self._callbacks:
             self._call(callback, getattr(callback, "start", None), study, config)
+        try:
+            yield
+        except BaseException:
+            self.close(None)
+            raise
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Say that a trial ended."""

@@ -101,13 +101,11 @@ def compare(
         pool.warm_up(warm_up)
         plan = Plan(plan_cells(load_tasks(task), (1.0,)), seed, normalise)
         study = open_study(f"{name}/finals", InMemoryStorage() if storage is None else open_storage(storage))
-        with session(study):
-            told.start(
-                study, {"finals": name, "cells": [cell.key for cell in plan.cells], "n_replicates": n_replicates}
-            )
+        config = {"finals": name, "cells": [cell.key for cell in plan.cells], "n_replicates": n_replicates}
+        with session(study), told.started(study, config):
             run_finals(study, functions, plan, pool, rules, told, reference=reference)
             comparison = summarise(study, len(functions), {})
-    told.close(None)
+        told.close(comparison)
     if comparison is None:
         raise StudyError(f"nothing can be compared: {_reasons(study)}")
     return comparison

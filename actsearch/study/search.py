@@ -108,16 +108,19 @@ def search(
         n_null_control: copies of relu under other seeds, fitted like candidates to show what luck does.
         n_tuning_replicates: fits of each finalist and baseline with each learning rate that only serve to choose one.
         learning_rate_factors: times the task's learning rate, for the finals.
-        enqueue: expressions of the space that are tried first.
+        enqueue: expressions of the space that are tried first; those that the study has already are left out.
         callbacks: called as ``callback(study, trial)`` after each trial of panel, search and finals; ``start(study,
             config)`` and ``close(result)`` are called too where a callback has them.
 
     Raises:
         StudyError: an argument out of range, another study of that name, or a task on which nothing can be fitted.
-        SpaceError: the space's file is missing or wrong, or it does not hold what is enqueued. TaskError: the task is. StorageError: the storage is.
+        SpaceError: the space's file is missing or wrong, or it does not hold what is enqueued.
+        TaskError: the task is missing or wrong.
+        StorageError: the storage is.
     """
     began = time.monotonic()
     space = _load_space(space)
+    first = [space.encode(to_expr(spec)) for spec in enqueue]
     made_sampler = load_sampler(sampler, space, seed)
     told = Callbacks(callbacks)
     with (
@@ -153,6 +156,8 @@ def search(
         config = config_of(space, plan.cells, settings)
         with session(studies.candidates), state_folder(place, name) as states:
             _begin(studies.candidates, name, config)
+            for choices in first:
+                studies.candidates.enqueue_trial(choices, skip_if_exists=True)
             with told.started(studies.candidates, config):
                 interrupted = _run(studies, space, plan, settings, pool, told, states)
                 seconds = time.monotonic() - began
@@ -260,12 +265,6 @@ def _begin(study: optuna.Study, name: str, config: dict[str, Any]) -> None:
         study.set_user_attr(key, config if key == "config" else config["version"])
     study.set_user_attr("digest", config["space_digest"])
     reclaim(study)
-
-
-def _enqueue(study: optuna.Study, space: Space, specs: Sequence[sympy.Expr | str]) -> None:
-    """Put expressions before what the sampler chooses; those that the study has already are left out."""
-    for spec in specs:
-        study.enqueue_trial(space.encode(to_expr(spec)), skip_if_exists=True)
 
 
 def _open(

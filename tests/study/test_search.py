@@ -14,7 +14,7 @@ import pytest
 from optuna.trial import TrialState
 from search_helpers import SMALL, WHOLE, facts, small_search, write_space
 
-from actsearch.errors import StudyError
+from actsearch.errors import SpaceError, StudyError
 from actsearch.study.search import search
 from actsearch.tasks.load import load_task
 
@@ -209,8 +209,10 @@ def test_a_candidate_whose_fit_crashes_is_failed_and_a_task_that_always_does_is_
     (failed,) = [t for t in result.study.get_trials() if t.user_attrs["outcome"] == "failed"]
     assert (failed.state, failed.user_attrs["reason"]) == (TrialState.FAIL, "RuntimeError: singular")
     many = write_space(tmp_path, *(f"sigmoid({n}*x)" for n in range(1, 9)))
+    recorder = Recorder()
     with pytest.raises(StudyError, match="5 candidates in a row could not be fitted: RuntimeError: singular"):
-        small_search(tmp_path, many, n_trials=9, name="all", normalise=False)
+        small_search(tmp_path, many, n_trials=9, name="all", normalise=False, callbacks=[recorder])
+    assert recorder.closed == [None]
 
 
 def test_a_panel_that_cannot_be_fitted_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,3 +267,14 @@ def test_cells_and_replicates_are_averaged(tmp_path: Path) -> None:
     trial = result.study.get_trials()[best.number]
     assert sorted(trial.intermediate_values) == [1, 2, 4, 8]
     assert trial.intermediate_values[8] == pytest.approx(trial.value)
+
+
+def test_what_is_enqueued_is_tried_first_and_once(tmp_path: Path) -> None:
+    wanted = ["x*sigmoid(x)", "x"]
+    for n_trials in (2, 3):
+        result = small_search(tmp_path, n_trials=n_trials, enqueue=wanted)
+        trials = result.study.get_trials()
+        assert [trial.user_attrs["expr"] for trial in trials[:2]] == ["x*sigmoid(x)", "x"]
+        assert all("fixed_params" not in trial.system_attrs for trial in trials[2:])
+    with pytest.raises(SpaceError, match="tanh"):
+        small_search(tmp_path, enqueue=["tanh(x)"])
