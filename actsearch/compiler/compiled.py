@@ -131,5 +131,6 @@ def _check(parameter: Parameter, value: torch.Tensor, x: torch.Tensor) -> None:
     fits = value.dim() <= x.dim() and all(n in (1, m) for n, m in zip(value.shape[::-1], x.shape[::-1], strict=False))
     if not fits:
         raise CompileError(
-            f"the parameter {parameter.name!r} of shape {tuple(value.shape)} does not broadcast to x of shape {tuple(x.shape)}"
+            f"the parameter {parameter.name!r} of shape {tuple(value.shape)} does not broadcast to x"
+            f" of shape {tuple(x.shape)}"
         )

@@ -33,10 +33,11 @@ class Reference:
         self.gradient_program = gradient(program)
         self.source = module_source([("value", program), ("gradient", self.gradient_program)])
         functions = load(self.source)
-        self.value, self.gradient = functions["value"], functions["gradient"]
+        self.value: Generated = functions["value"]
+        self.gradient: Generated = functions["gradient"]
         self._derivative: Reference | None = None
-        self.eager = _eager_function(self)
-        self.traced = _traced_function(self)
+        self.eager: Any = _eager_function(self)
+        self.traced: Any = _traced_function(self)
 
     @property
     def derivative(self) -> Reference:
@@ -104,7 +105,7 @@ def _saved(ctx: Any) -> tuple[Any, ...]:
     return tuple(next(tensors) if number is None else number for number in ctx.floats)
 
 
-def _eager_function(reference: Reference) -> type[torch.autograd.Function]:
+def _eager_function(reference: Reference) -> Any:
     """Return the autograd function used outside torch.compile and torch.export."""
 
     def forward(*args: Any) -> Any:
@@ -125,13 +126,13 @@ def _eager_function(reference: Reference) -> type[torch.autograd.Function]:
 
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
         # torch's generated rule would call jvp above the batch, where tangents cannot be told from primals
-        outputs = function.apply(*_batched(info.batch_size, in_dims, args))
+        outputs = activation.apply(*_batched(info.batch_size, in_dims, args))
         return outputs, (tuple(0 for _ in outputs) if isinstance(outputs, tuple) else 0)
 
     names = {"forward": forward, "setup_context": _save, "backward": backward, "jvp": jvp, "vmap": vmap}
     members = {name: staticmethod(method) for name, method in names.items()}
-    function = type("Activation", (torch.autograd.Function,), members)
-    return function
+    activation: Any = type("Activation", (torch.autograd.Function,), members)
+    return activation
 
 
 def _batched(size: int, in_dims: tuple[int | None, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -149,7 +150,8 @@ def _batched(size: int, in_dims: tuple[int | None, ...], args: tuple[Any, ...]) 
 
 def _primal(arg: Any) -> Any:
     if isinstance(arg, torch.Tensor) and forward_ad._current_level >= 0:
-        return forward_ad.unpack_dual(arg).primal
+        unpack: Any = forward_ad.unpack_dual
+        return unpack(arg).primal
     return arg
 
 
@@ -164,7 +166,7 @@ def _push(slopes: tuple[torch.Tensor, ...], tangents: tuple[Any, ...], args: tup
     return results[0] if n_outputs == 1 else tuple(results)
 
 
-def _traced_function(reference: Reference) -> type[torch.autograd.Function]:
+def _traced_function(reference: Reference) -> Any:
     """Return the autograd function for torch.compile and torch.export, which refuse one that has its own jvp.
 
     Its backward is plain generated source: what is traced is differentiated once.

@@ -6,6 +6,7 @@ import keyword
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from actsearch.expr.expand import expand
 from actsearch.expr.graph import Node, Program
@@ -54,9 +55,9 @@ def argument_name(parameter: str) -> str:
     return f"{parameter}_" if parameter in _TAKEN or keyword.iskeyword(parameter) or temporary else parameter
 
 
-def load(source: str) -> dict[str, Callable[..., object]]:
+def load(source: str) -> dict[str, Callable[..., Any]]:
     """Return the functions that generated source defines."""
-    namespace: dict[str, object] = {"torch": __import__("torch"), "math": math}
+    namespace: dict[str, Any] = {"torch": __import__("torch"), "math": math}
     exec(compile(source, "<actsearch>", "exec"), namespace)  # made of the tables' templates and checked names only
     return {name: value for name, value in namespace.items() if callable(value)}
 

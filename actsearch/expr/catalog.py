@@ -94,7 +94,7 @@ _ROWS = (
     Entry("serf", "x*erf(softplus(x))", "Nag, Bhattacharyya 2021, arXiv:2108.09598"),
     Entry("telu", "x*tanh(exp(x))", "Fernandez, Mali 2024, arXiv:2402.02790", ("tanh_exp",),
           note="Liu, Di 2020, arXiv:2003.09855, call it TanhExp",
-          ulps=128.0),  # the second derivative's right tail is exp(-2 exp(x)), which doubles the digits that exp(x) needs
+          ulps=128.0),  # the second derivative has exp(-2 exp(x)), and exp(x) is rounded
     Entry("lisht", "x*tanh(x)", "Roy et al. 2019, arXiv:1901.05894"),
     Entry("elish", "silu(x) if x > 0 else expm1(x)*sigmoid(x)", "Basirat, Roth 2018, arXiv:1808.00783"),
     Entry("sigmoid_erf", "sigmoid(x)*erf(x)", "Bingham et al. 2020, arXiv:2002.07224"),

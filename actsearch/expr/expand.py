@@ -1,8 +1,8 @@
 """From stable operations to basic ones, the last step before evaluation or printing.
 
 Products are formed here as a whole: the exponents of all exponentially small or large factors are added, and their exp
-goes in last and in two halves, ``(a * h) * h`` with ``h = exp(e / 2)``. So the product keeps its accuracy where a factor
-alone underflows, and is a number where one overflows and another underflows.
+goes in last and in two halves, ``(a * h) * h`` with ``h = exp(e / 2)``. So the product keeps its accuracy where a
+factor alone underflows, and is a number where one overflows and another underflows.
 """
 
 from __future__ import annotations

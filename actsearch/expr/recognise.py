@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import sympy
-from sympy import S
-
-Expr = sympy.Expr
+from sympy import Expr, S
 
 
 @dataclass(frozen=True)

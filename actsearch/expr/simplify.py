@@ -7,6 +7,7 @@ into NaN where an intermediate overflows.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import mpmath
@@ -205,7 +206,7 @@ def _either_true(a: Value, b: Value) -> Value | None:
     return a if a == b else None
 
 
-_RULES = {
+_RULES: dict[str, Callable[..., Value | None]] = {
     "exp": _exp,
     "and": _both_true,
     "or": _either_true,

@@ -112,7 +112,7 @@ class Sum:
 
     def _square(self, ratio: sympy.Expr, base: sympy.Expr) -> Value | None:
         """``1 - tanh(u)**2`` and its kind."""
-        forms = {
+        forms: dict[tuple[object, int], Complement] = {
             (sympy.tanh, -1): lambda u: -call("sech_square", u),
             (sympy.sin, -1): lambda u: -call("power", call("cos", u), 2.0),
             (sympy.cos, -1): lambda u: -call("power", call("sin", u), 2.0),

@@ -1,7 +1,7 @@
 """Exponents to twice the precision: polynomials of the input as a rounded value and what the rounding lost.
 
-``exp(v)`` has ``|v|`` times the relative error of ``v``: without the second word, ``exp(-0.2*x**2)`` would lose six bits
-in float32 and nine in float64 before it underflows. Products and sums are Dekker's and Knuth's exact ones.
+``exp(v)`` has ``|v|`` times the relative error of ``v``: without the second word, ``exp(-0.2*x**2)`` would lose six
+bits in float32 and nine in float64 before it underflows. Products and sums are Dekker's and Knuth's exact ones.
 
 Reference:
     T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18, 1971.
@@ -141,7 +141,7 @@ def _chosen(v: Value) -> Words:
 def _constant(c: Value) -> Words:
     """Return a number as its float32 and the rest: in float64, too, a product with the first word keeps its bits."""
     number = c.constant
-    high = float(np.float32(float(number)))  # type: ignore[arg-type]
+    high = float(np.float32(float(number)))
     return c.builder.constant(high), c.builder.constant(number - high)
 
 

@@ -5,7 +5,7 @@ Rules of differentiation and expansion are written with it: ``u * call("sigmoid"
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mpmath
 
@@ -38,8 +38,8 @@ class Value:
         return tuple(Value(self.builder, index) for index in self.node.args)
 
     @property
-    def constant(self) -> mpmath.mpf | None:
-        """The value of a constant to 40 digits, None for anything else."""
+    def constant(self) -> Any:
+        """The value of a constant to 40 digits (an mpmath number), None for anything else."""
         return exact_constant(self.node) if self.node.op == "constant" else None
 
     def is_constant(self, number: float) -> bool:

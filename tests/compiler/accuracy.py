@@ -5,9 +5,9 @@ normal number is ``tiny`` and largest ``huge``; ``ulp(t) = 2**(floor(log2 |t|) -
 
 1. ``|y - t| <= 16 ulp(t)``.
 2. Near a zero of the function other than 0, where the last sum must cancel, ``|y - t| <= 16 ulp(t) + 2 eps |x t'|``,
-   ``eps = 2**(1 - p)``: also what a change of x by 2 ulp does. *Near a zero* means that Newton's step ``|t / t'|`` is at
-   most ``|x| / 4`` and that its slope ``1 - t t'' / t'**2``, which is ``1/m`` at a zero of order m and at most 0 in the
-   tails of exponentials and negative powers, is at least 1/4.
+   ``eps = 2**(1 - p)``: also what a change of x by 2 ulp does. *Near a zero* means that Newton's step ``|t / t'|`` is
+   at most ``|x| / 4`` and that its slope ``1 - t t'' / t'**2``, which is ``1/m`` at a zero of order m and at most 0 in
+   the tails of exponentials and negative powers, is at least 1/4.
 3. ``|t| < tiny`` and ``|y| < tiny`` count as equal: hardware may flush such numbers to 0.
 4. ``|t| > huge``: ``y`` is infinite, of the sign of ``t``, or ``huge`` itself. Otherwise ``y`` is finite.
 """

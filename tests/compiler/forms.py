@@ -1,4 +1,4 @@
-"""Textbook forms that overflow, cancel or divide by zero when computed as written: all must hold the accuracy standard."""
+"""Textbook forms that overflow, cancel or divide by zero when computed as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any expression: its program is the expression, and computed values keep within a running-error bound (see bound.py)."""
+"""Any expression: its program is that expression, and computed values keep within a running-error bound (bound.py)."""
 
 from __future__ import annotations
 

@@ -79,6 +79,8 @@ def _node(node: sympy.Basic, args: list[mpmath.mpf], point: dict[sympy.Symbol, m
         return args[1] if args[0] == 0 else mpmath.mpf(args[0] > 0)
     if name == "sinc":
         return mpmath.sinc(args[0])
+    if name not in _FUNCTIONS:
+        raise ValueError(f"no true value of {name}")
     return _real(_FUNCTIONS[name](*args))
 
 

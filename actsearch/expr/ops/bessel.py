@@ -1,7 +1,7 @@
 """Modified Bessel functions times exp(-|u|), and their derivatives without cancellation.
 
-With ``J_n(a) = 1/pi * integral of (1 - cos t)**n exp(-a (1 - cos t)) over [0, pi]``, at ``a = |u|``, the function i0e is
-``J_0`` and i1e is ``sign(u) (J_0 - J_1)``, and ``J_n' = -J_{n+1}``. All ``J_n`` are positive.
+With ``J_n(a) = 1/pi * integral of (1 - cos t)**n exp(-a (1 - cos t)) over [0, pi]``, at ``a = |u|``, the function i0e
+is ``J_0`` and i1e is ``sign(u) (J_0 - J_1)``, and ``J_n' = -J_{n+1}``. All ``J_n`` are positive.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Rational functions of ``exp(u)``: ``P(e) / D(e)**k`` with whole coefficients, and all their derivatives, exactly.
 
-``tanh(softplus(u)) = (e**2 + 2 e) / (e**2 + 2 e + 2)``, the inside of Mish, is one. Differentiation stays in the family,
-``e (P' D - k P D') / D**(k + 1)``, with coefficients that are whole numbers, so no cancellation enters but true zeros.
+``tanh(softplus(u)) = (e**2 + 2 e) / (e**2 + 2 e + 2)``, the inside of Mish, is one. Differentiation stays in the
+family, ``e (P' D - k P D') / D**(k + 1)``, with coefficients that are whole numbers, so no cancellation enters but true
+zeros.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Polynomials for functions without a closed form: interpolation at Chebyshev's points, computed when first asked for."""
+"""Polynomials for functions without a closed form: interpolated at Chebyshev's points when first asked for."""
 
 from __future__ import annotations
 

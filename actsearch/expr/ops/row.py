@@ -16,8 +16,8 @@ Derivative = Callable[[Value], Sequence[Value | float]]
 class Op:
     """One operation.
 
-    A *basic* operation has templates for every language; a *stable* one is spelled out in basic operations by ``expand``
-    or, when it is an exponentially small (or large) factor, by ``scaled``.
+    A *basic* operation has templates for every language; a *stable* one is spelled out in basic operations by
+    ``expand`` or, when it is an exponentially small (or large) factor, by ``scaled``.
 
     Attributes:
         name: The word that stands in :class:`actsearch.expr.graph.Node`.

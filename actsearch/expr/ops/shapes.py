@@ -36,7 +36,7 @@ def _cos(y: Value) -> Value:
 
 
 def _one_plus_sin(y: Value) -> Value:
-    """Return ``1 + sin(u) = 2 cos(u/2 - pi/4)**2``: both zeros are double, where the sum as written has no digit left."""
+    """Return ``1 + sin(u) = 2 cos(u/2 - pi/4)**2``: its zeros are double, and the sum has no digit left there."""
     u, low = shifted(0.5 * y.args[0], -y.builder.constant(QUARTER_PI), _PERIODIC)
     root = call("raw_cos", u) if low is None else call("raw_cos", u) - low * call("raw_sin", u)
     return 2.0 * (root * root)
