@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ def cxx_compiler() -> tuple[str, ...] | None:
     return _find("CXX", ("g++", "c++", "clang++"))
 
 
+#: Keys of libraries that a batch in the background is about to deliver, and when it is done.
+coming: dict[str, threading.Event] = {}
+
+
 def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix: str) -> Path | None:
     """Return the cached library ``key``, built first where it is missing; None when the build fails.
 
@@ -78,6 +83,8 @@ def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix
         source: the text to compile.
         suffix: of the source file, ``".c"`` or ``".cpp"``.
     """
+    if (done := coming.get(key)) is not None:
+        done.wait()
     for folder in (cache_folder(), _private_folder):
         place = folder() if callable(folder) else folder
         if (found := place / f"{key}.so").is_file():
@@ -112,6 +119,22 @@ def _sweep(place: Path) -> None:
         with contextlib.suppress(OSError):  # a neighbour was faster
             if time.time() - folder.stat().st_mtime > _LONGEST_BUILD:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def also_as(made: Path, key: str) -> None:
+    """Give a library a second name in its folder; a name that is taken stays as it is."""
+    with tempfile.TemporaryDirectory(dir=made.parent, prefix="building-") as folder:
+        twin = Path(folder) / "twin.so"
+        try:
+            os.link(made, twin)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(made, twin)
+        os.replace(twin, made.parent / f"{key}.so")
+
+
+def is_cached(key: str) -> bool:
+    """Whether a library is in the cache."""
+    return (cache_folder() / f"{key}.so").is_file()
 
 
 def cache_folder() -> Path:

@@ -10,6 +10,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -112,25 +113,30 @@ def load(program: Program, dtype: str) -> Loops | None:
     compiler = c_compiler()
     if compiler is None:
         return None
-    name, text = _source(program, dtype)
-    return _loops(_build(compiler, dtype, [(name, text)]), name)
+    name, text = source_of(program, dtype)
+    return _loops(build_parts(compiler, dtype, [text]), name)
 
 
-def _source(program: Program, dtype: str) -> tuple[str, str]:
+def source_of(program: Program, dtype: str) -> tuple[str, str]:
     """Return a name that stands for the program, and its C source under that name."""
     text = kernels("NAME", program, gradient(program), dtype)
     name = f"k{digest(text, dtype)}"
     return name, text.replace("NAME_", f"{name}_")
 
 
-def _build(compiler: Compiler, dtype: str, parts: Sequence[tuple[str, str]]) -> Any:
-    bodies = [text for _, text in parts]
-    source = "\n".join([prelude(dtype, bodies, compiler.vectors), *bodies])
-    key = digest(source, compiler.identity, *compiler.command, *compiler.flags, *compiler.libraries)
+def library_of(compiler: Compiler, dtype: str, parts: Sequence[str]) -> tuple[str, str]:
+    """Return the key and the source of the library that holds ``parts``."""
+    source = "\n".join([prelude(dtype, parts, compiler.vectors), *parts])
+    return digest(source, compiler.identity, *compiler.command, *compiler.flags, *compiler.libraries), source
+
+
+def build_parts(compiler: Compiler, dtype: str, parts: Sequence[str]) -> Path | None:
+    """Return the library that holds ``parts``, built where it is missing; None when that fails."""
+    key, source = library_of(compiler, dtype, parts)
     return library(key, lambda text: [*compiler.command, *compiler.flags, str(text), *compiler.libraries], source, ".c")
 
 
-def _loops(path: Any, name: str) -> Loops | None:
+def _loops(path: Path | None, name: str) -> Loops | None:
     if path is None:
         return None
     try:

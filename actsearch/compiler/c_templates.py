@@ -150,7 +150,7 @@ def _exponential(double: bool) -> str:
 
     def factor(t: mpmath.mpf) -> mpmath.mpf:  # (exp(r) - 1 - r) / r**2
         r = t * mpmath.log(2)
-        return mpmath.nsum(lambda k: r ** int(k) / mpmath.fac(int(k) + 2), [0, 30])
+        return mpmath.fsum(r**k / mpmath.factorial(k + 2) for k in range(30))
 
     whole, bits, bias, limit, f = ("int64_t", 52, 1023, 1100, "") if double else ("int32_t", 23, 127, 120, "f")
     with mpmath.workdps(40):

@@ -214,7 +214,7 @@ def test_lengths_are_64_bits_everywhere() -> None:
     """Indices beyond 2**31: the loops count in int64_t, and a length of 2**32 + 3 is not taken for 3."""
     loops = c_backend.load(lower(parse("x + 1")), "float32")
     assert loops is not None
-    _, source = c_backend._source(lower(parse("a[1.0] * x")), "float32")
+    _, source = c_backend.source_of(lower(parse("a[1.0] * x")), "float32")
     assert "for (int64_t at = 0; at < n;" in source
     assert "for (int64_t at = 0; at < inner;" in source
     ints = [line for line in source.splitlines() if "for (int l" in line]
