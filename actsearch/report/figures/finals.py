@@ -40,7 +40,7 @@ def finals(comparison: Comparison) -> Figure:
     left.set_title(f"Mean of {comparison.n_replicates} replicates (ticks: each one)")
     right.axvline(0.0, color=REFERENCE, linewidth=1.2)
     right.set_xlabel(f"difference in {words}, paired by replicate")
-    right.set_title(f"Difference to {comparison.reference}, the best of the panel")
+    right.set_title(f"Difference to {comparison.reference}, the reference")
     return figure
 
 
