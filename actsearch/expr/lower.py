@@ -92,9 +92,9 @@ class Lowering:
         if head == "root_slope":
             return call("root_slope", self.of(argument), value=float(number(sympy.sympify(c))))
         if name == "exp":
-            return _exp(self, sympy.exp(argument))
+            return _exp(self, sympy.exp(argument, evaluate=False))
         if name == "erfc":
-            return _erfc(self, sympy.erfc(argument))
+            return _erfc(self, sympy.erfc(argument, evaluate=False))
         if name in ("sinc", "exprel", "sinhc", "bose", "erfcx"):
             return call(name, self.of(argument), value=0.0)
         return call(name, self.of(argument))
@@ -168,6 +168,8 @@ def _log(lowering: Lowering, expr: sympy.Expr) -> Value:
         return call("log", lowering.of(form[0]) * call("expm1", lowering.of(form[1])))
     if (pair := recognise.exp_pair(inside)) and pair[0] == "cosh":
         return lowering.of(sympy.log(2 * pair[1])) + call("log_cosh", lowering.of(pair[2]))
+    if (exps := recognise.exp_plus_exp(inside)) and exps[0].is_positive:
+        return lowering.of(sympy.log(exps[0]) + exps[1]) + call("softplus", lowering.of(exps[2]))
     if isinstance(inside, sympy.Add) and recognise.split_sum(inside)[0] == 1:
         return call("log1p", lowering.of(inside - 1))
     return _log_of_value(lowering.of(inside))

@@ -62,6 +62,26 @@ def one_plus_exp(expr: Expr) -> tuple[Expr, Expr] | None:
     return None
 
 
+def exp_plus_exp(expr: Expr) -> tuple[Expr, Expr, Expr] | None:
+    """Return ``(a, u, w)`` for ``a exp(u) (1 + exp(w))``: the sum of two exponentials of one sign."""
+    constant, terms = split_sum(expr)
+    if constant != 0 or len(terms) != 2 or not all(isinstance(rest, sympy.exp) for _, rest in terms):
+        return None
+    (a, first), (b, second) = terms
+    if not (a * b).is_positive:
+        return None
+    return a, first.args[0], second.args[0] - first.args[0] + sympy.log(b / a)
+
+
+def one_plus_minus_erf(expr: Expr) -> tuple[Expr, Expr] | None:
+    """Return ``(a, u)`` for ``a erfc(u)`` written as ``a - a erf(u)`` or ``a + a erf(-u)``."""
+    constant, terms = split_sum(expr)
+    if len(terms) != 1 or not isinstance(terms[0][1], sympy.erf) or constant == 0:
+        return None
+    ratio = terms[0][0] / constant
+    return (constant, -ratio * terms[0][1].args[0]) if ratio in (1, -1) else None
+
+
 def exp_minus_one(expr: Expr) -> tuple[Expr, Expr] | None:
     """Return ``(b, u)`` for ``b (exp(u) - 1)``."""
     constant, terms = split_sum(expr)
@@ -137,29 +157,41 @@ def factors(expr: Expr) -> tuple[Expr, list[Factor]]:
         if arg.is_number:
             number *= arg
             continue
-        scale, factor = _name(base, power)
+        scale, named = _name(base, power)
         number *= scale
-        found.append(factor)
+        found.extend(named)
     return _combine(number, found)
 
 
-def _name(base: Expr, power: Expr) -> tuple[Expr, Factor]:
-    """Return the number and the named factor that ``base**power`` is."""
-    if isinstance(base, sympy.Add):
-        if power.is_number and (form := one_plus_exp(base)) and form[0].is_positive:
-            return form[0] ** power, Factor("sigmoid", -form[1], -power)
-        if power.is_integer and (form := exp_minus_one(base)):
-            return form[0] ** power, Factor("expm1", form[1], power)
-        if power.is_integer and (pair := exp_pair(base)):
-            return (2 * pair[1]) ** power, Factor(pair[0], pair[2], power)
-        if power.is_number and (form := one_plus_abs(base)):
-            return form[0] ** power, Factor("one_plus_abs", form[1], power)
-        if power.is_number and (form := square_plus(base)):
-            return S.One, Factor(f"square_plus {form[1]}", form[0], power)
+def _name(base: Expr, power: Expr) -> tuple[Expr, list[Factor]]:
+    """Return the number and the named factors that ``base**power`` is."""
+    if isinstance(base, sympy.Add) and power.is_number and (named := _name_sum(base, power)):
+        return named
     name = base.func.__name__ if len(base.args) == 1 else ""
     if name in ("exp", "expm1", "sin", "sinh", "cosh", "erfc", "sigmoid"):
-        return S.One, Factor(name, base.args[0], power)
-    return S.One, Factor("plain", base, power)
+        return S.One, [Factor(name, base.args[0], power)]
+    return S.One, [Factor("plain", base, power)]
+
+
+def _name_sum(base: Expr, power: Expr) -> tuple[Expr, list[Factor]] | None:
+    """Return the number and the named factors that a power of a sum is, None when it is no form that is known."""
+    if (form := one_plus_exp(base)) and form[0].is_positive:
+        return form[0] ** power, [Factor("sigmoid", -form[1], -power)]
+    if form := one_plus_abs(base):
+        return form[0] ** power, [Factor("one_plus_abs", form[1], power)]
+    if form := square_plus(base):
+        return S.One, [Factor(f"square_plus {form[1]}", form[0], power)]
+    if not power.is_integer:
+        return None
+    if form := exp_minus_one(base):
+        return form[0] ** power, [Factor("expm1", form[1], power)]
+    if pair := exp_pair(base):
+        return (2 * pair[1]) ** power, [Factor(pair[0], pair[2], power)]
+    if sum_ := exp_plus_exp(base):
+        return sum_[0] ** power, [Factor("exp", sum_[1] * power, S.One), Factor("sigmoid", -sum_[2], -power)]
+    if form := one_plus_minus_erf(base):
+        return form[0] ** power, [Factor("erfc", form[1], power)]
+    return None
 
 
 def _combine(number: Expr, found: list[Factor]) -> tuple[Expr, list[Factor]]:
@@ -187,6 +219,14 @@ Pair = tuple[Expr, list[Factor]] | None
 def _pair(a: Factor, b: Factor) -> Pair:
     rule = _PAIRS.get((a.name, b.name))
     return rule(a, b) if rule else None
+
+
+def _exp_exp(a: Factor, b: Factor) -> Pair:
+    """``exp(u) exp(v)``, which arise from sums of exponentials."""
+    if a.power != 1 or b.power != 1:
+        return None
+    total = (a.argument + b.argument).expand()
+    return S.One, [] if total == 0 else [Factor("exp", total, S.One)]
 
 
 def _exp_sigmoid(a: Factor, b: Factor) -> Pair:
@@ -271,6 +311,7 @@ _WITH_ARGUMENT: dict[tuple[str, bool], tuple[str, Expr, int]] = {
 }
 
 _PAIRS = {
+    ("exp", "exp"): _exp_exp,
     ("exp", "sigmoid"): _exp_sigmoid,
     ("exp", "expm1"): _exp_expm1,
     ("expm1", "sigmoid"): _expm1_sigmoid,

@@ -40,6 +40,8 @@ FORMS: dict[str, sympy.Expr] = {
     "gaussian_half": exp(-(x**2) / 2),
     "x_gaussian": x * exp(-(x**2)),
     "x_exp": x * exp(x),
+    "softmax_of_two": exp(2 * x) / (exp(2 * x) + exp(x)),
+    "log_add_exp": log(exp(x) + exp(x / 2)),
     "erfcx": erfc(x) * exp(x**2),
     "gelu": x * (1 + erf(x / sqrt(2))) / 2,
     "one_minus_erf": 1 - erf(x),

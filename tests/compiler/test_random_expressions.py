@@ -82,10 +82,13 @@ def _check(expr: sympy.Expr, places: list[float]) -> None:
 
 
 def _check_program(expr: sympy.Expr, order: int, point: float, bound: Bound, place: str) -> None:
-    """The program's exact value is the value of SymPy's derivative of the textbook formula."""
+    """The program's exact value is the value of SymPy's derivative of the textbook formula.
+
+    Up to a part of the rounding bound: SymPy multiplies selu's two constants with 16 digits.
+    """
     t = true_value(expr, order, point, {}, x)
     if t is not None:
-        assert abs(t - bound.value) <= mpmath.mpf(10) ** -18 * abs(t) + mpmath.mpf(10) ** -60, place
+        assert abs(t - bound.value) <= bound.error / 4 + mpmath.mpf(10) ** -60, place
 
 
 @settings(max_examples=25, **quiet)

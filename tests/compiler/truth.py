@@ -27,10 +27,14 @@ _FUNCTIONS = {
 def derivative(expr: sympy.Expr, order: int, variable: sympy.Symbol) -> sympy.Expr:
     """Return the derivative of the expression written in elementary functions."""
     if order == 0:
-        elementary = expr.rewrite("elementary")  # with exact numbers: SymPy's arithmetic on decimals has 15 digits
-        return elementary.xreplace({number: sympy.Rational(number) for number in elementary.atoms(sympy.Float)})
+        return _exact_numbers(_exact_numbers(expr).rewrite("elementary"))
     # SymPy leaves the slope of floor as an unevaluated derivative; it is 0
     return derivative(expr, order - 1, variable).diff(variable).replace(sympy.Derivative, lambda *_: sympy.S.Zero)
+
+
+def _exact_numbers(expr: sympy.Expr) -> sympy.Expr:
+    """Return ``expr`` with fractions for decimals: SymPy's arithmetic on decimals has 15 digits."""
+    return expr.xreplace({number: sympy.Rational(number) for number in expr.atoms(sympy.Float)})
 
 
 def value(expr: sympy.Basic, point: dict[sympy.Symbol, mpmath.mpf]) -> mpmath.mpf:
