@@ -21,6 +21,9 @@ test: .venv/.installed  ## the cheap tests, under 3 minutes on two cores
 test-all: .venv/.installed  ## the dear tests
 	$(BIN)/pytest -q -n 2 -m 'slow and not gpu'
 
+bench: .venv/.installed  ## how fast the kernels are, as ratios in one run: benchmarks/results/
+	$(BIN)/python benchmarks/bench_kernels.py
+
 check: .venv/.installed  ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
