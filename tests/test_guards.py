@@ -39,7 +39,8 @@ PUBLIC_NAMES = {
 
 
 def submodules() -> list[str]:
-    return [info.name for info in pkgutil.walk_packages(actsearch.__path__, "actsearch.") if "__main__" not in info.name]
+    found = pkgutil.walk_packages(actsearch.__path__, "actsearch.")
+    return [info.name for info in found if "__main__" not in info.name]
 
 
 def test_public_names_change_only_on_purpose() -> None:
