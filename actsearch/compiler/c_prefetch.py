@@ -1,6 +1,6 @@
 """Kernels of many expressions from one call of the compiler, in the background.
 
-Starting a compiler costs as much as compiling a kernel. A batch is one library, which the cache then holds under each
+A batch is one library, which the cache then holds under each
 program's own key as well (a hard link), so that whoever asks for a single kernel, in this process or in another, finds
 it. Who asks for one that is on its way waits for it: a fit runs kernels from its first step or not at all, and so gives
 the same bits whatever was fetched before.
