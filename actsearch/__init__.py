@@ -53,7 +53,7 @@ _HOME = {
     "swap": "actsearch.nn.swap",
 }
 
-__all__ = sorted(_HOME)  # noqa: PLE0605 - the one list of public names
+__all__ = sorted(_HOME)
 __version__ = "0.1.0"
 
 

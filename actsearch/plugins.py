@@ -82,7 +82,8 @@ def _load_file(path: Path, error: type[ActsearchError]) -> ModuleType:
     if not path.is_file():
         raise error(f"there is no file {str(path)!r}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)
     spec.loader.exec_module(module)

@@ -1,7 +1,7 @@
 """The public conformance suite: what every activation, primitive, space, task, sampler and exporter promises.
 
-Each ``check_*`` takes one thing, tries it, and raises ``AssertionError`` with a sentence about the first promise that is
-not kept. actsearch's own tests run them over everything that ships; run them over what you add:
+Each ``check_*`` takes one thing, tries it, and raises ``AssertionError`` with a sentence about the first promise that
+is not kept. actsearch's own tests run them over everything that ships; run them over what you add:
 
 Example:
     >>> import torch

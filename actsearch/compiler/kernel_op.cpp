@@ -204,7 +204,9 @@ struct Run : torch::autograd::Function<Run> {
     const Kernel& kernel = *(const Kernel*)ctx->saved_data["kernel"].toInt();
     const int64_t dim = ctx->saved_data["dim"].toInt();
     variable_list result;
-    if (at::GradMode::is_enabled()) {
+    // a batch of gradients at once (is_grads_batched) has no memory of its own to read
+    const bool batched = !grads[0].has_storage();
+    if (at::GradMode::is_enabled() || batched) {
       result = second(kernel, x, grads[0], parameters);
     } else {
       const Tensor read = readable(x, dim) ? x : x.contiguous();

@@ -58,7 +58,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         x, *parameters = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or not torch._C._has_storage(grads[0]):  # or a batch of gradients at once
             return (None, None, None, *ctx.second(x, grads[0], *parameters))
         x = _readable(x, ctx.dim)
         g = grads[0].to(x.dtype)
