@@ -65,6 +65,7 @@ def search(
     name: str | None,
     wandb: str,
     wandb_project: str,
+    wandb_finals: bool,
     **settings: Any,
 ) -> int:
     """Search a space, show it as it goes, and write the results folder."""
@@ -72,11 +73,13 @@ def search(
     from actsearch.report.folder import ResultsFolder, make_folder
     from actsearch.report.summary import lines
     from actsearch.report.track import tracker
+    from actsearch.report.track_fit import fit_loggers
     from actsearch.space.load import load_space
     from actsearch.study.search import search as run
 
-    options = {"space": space, "task": task, "nets": nets, "task_settings": task_settings, "name": name}
+    options: dict[str, Any] = {"space": space, "task": task, "nets": nets, "task_settings": task_settings, "name": name}
     options |= {"storage": storage, **settings, "wandb": wandb, "wandb_project": wandb_project}
+    options["wandb_finals"] = wandb_finals
     loaded, tasks = load_space(space), _tasks(task, nets, task_settings)
     name = name or "-".join([loaded.name, *dict.fromkeys(one.name for one in tasks)])
     folder = make_folder(Path(out or Path("results") / name))
@@ -84,6 +87,8 @@ def search(
     track = tracker(wandb, folder, wandb_project)
     callbacks = [display(), results, *([track] if track else [])]
     given = {key: value for key, value in settings.items() if value is not None}
+    if wandb_finals:
+        given["final_logger"] = fit_loggers(wandb, folder, wandb_project, group=name)
     with _closing(callbacks, folder):
         result = run(
             loaded, tasks, storage=storage or str(folder / "study.journal"), name=name, callbacks=callbacks, **given
@@ -297,6 +302,7 @@ COMMANDS = (
                 Option("--wandb", "Weights & Biases: nothing is uploaded but with 'online'",
                        type=Literal["offline", "online", "off"], default="offline"),
                 Option("--wandb-project", "its project there", default="actsearch", metavar="NAME"),
+                Option("--wandb-finals", "a run for each final fit too", type=bool, default=False),
             ),
             "other": (_DEBUG,),
         },

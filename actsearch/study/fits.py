@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import actsearch
@@ -85,9 +86,16 @@ def jobs_of(fits: Wanted, plan: Plan) -> tuple[FitJob, ...]:
             learning_rate_factor=fits.learning_rate_factor,
             test=fits.test,
             fresh_data=fits.fresh_data,
+            logger=_logger(fits, cell, plan),
         )
         for cell in plan.cells
     )
+
+
+def _logger(fits: Wanted, cell: Cell, plan: Plan) -> Callable[[], Any] | None:
+    if plan.final_logger is None or fits.stage != "final":
+        return None
+    return partial(plan.final_logger, f"{fits.function.spec} {cell.key} {fits.replicate}")
 
 
 def make_job(plan: Plan, cell: Cell, spec: str, replicate: int, stop_step: int, **settings: Any) -> FitJob:

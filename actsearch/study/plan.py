@@ -10,11 +10,11 @@ training behind it. The last report is never pruned: the candidate is finished.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actsearch.errors import StudyError
 
@@ -34,11 +34,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of a study in the order of fitting, and what every fit of the study has in common."""
+    """All cells of a study in the order of fitting, and what every fit of the study has in common.
+
+    ``final_logger`` makes, from a name, what gives each final fit a Lightning logger of its own.
+    """
 
     cells: tuple[Cell, ...]
     study_seed: int
     normalise: bool
+    final_logger: Callable[[str], Any] | None = None
 
     @property
     def reports(self) -> tuple[tuple[Cell, int], ...]:

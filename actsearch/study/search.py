@@ -76,6 +76,7 @@ def search(
     n_tuning_replicates: int = 1,
     learning_rate_factors: Sequence[float] = FACTORS,
     enqueue: Sequence[sympy.Expr | str] = (),
+    final_logger: Callable[[str], Any] | None = None,
     callbacks: Sequence[Callable[..., Any]] = (),
 ) -> StudyResult:
     """Search a space for the activation function that is best on a task, and compare the best with the panel.
@@ -109,6 +110,7 @@ def search(
         n_tuning_replicates: fits of each finalist and baseline with each learning rate that only serve to choose one.
         learning_rate_factors: times the task's learning rate, for the finals.
         enqueue: expressions of the space that are tried first; those that the study has already are left out.
+        final_logger: makes a Lightning logger for each final fit from the fit's name; called in the worker.
         callbacks: called as ``callback(study, trial)`` after each trial of panel, search and finals; ``start(study,
             config)`` and ``close(result)`` are called too where a callback has them.
 
@@ -129,7 +131,7 @@ def search(
         Pool[Any](run_fits, executor, n_workers, interrupts.allowed) as pool,
     ):
         pool.warm_up(warm_up)
-        plan = Plan(plan_cells(load_tasks(task), rungs), seed, normalise)
+        plan = Plan(plan_cells(load_tasks(task), rungs), seed, normalise, final_logger)
         n_reports = len(plan.reports)
         settings = Settings(
             n_trials=n_trials,

@@ -80,7 +80,7 @@ def _fit(job: FitJob, file: StateFile) -> FitResult:
 def _trainer(job: FitJob, session: Session, file: StateFile, module: LightningModule) -> Trainer:
     done = 0 if file.state is None else _steps_done(file.state)
     return Trainer(
-        **{**_LEAN, **job.task.trainer_options},
+        **{**_LEAN, **job.task.trainer_options, **({} if job.logger is None else {"logger": job.logger()})},
         max_epochs=-1,
         # Lightning counts calls of optimisers: with several in manual optimisation that is not the number of batches
         max_steps=job.task.n_steps if module.automatic_optimization else -1,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from actsearch.errors import TaskError
 from actsearch.tasks.task import Task
@@ -26,6 +27,7 @@ class FitJob:
         state_path: file of the resumable state. The fit resumes from it when it exists, is whole and belongs to the
             same fit (whatever its ``stop_step``), and leaves its state there. None: keep no state.
         test: measure the test split too, where the fit stops.
+        logger: makes the Lightning logger of this fit where it runs; None: none. It has no part in what is fitted.
         fresh_data: data freshly generated or split from (study seed, replicate), where the task's data can be.
     """
 
@@ -41,6 +43,7 @@ class FitJob:
     state_path: str | None = None
     test: bool = False
     fresh_data: bool = False
+    logger: Callable[[], Any] | None = None
 
     def __post_init__(self) -> None:
         faults = []
