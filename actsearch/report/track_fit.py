@@ -44,10 +44,12 @@ def fit_logger(name: str, *, folder: str, project: str, group: str, mode: str) -
             self.experiment.finish()
 
     try:
-        settings = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True)
-        logger = FitLogger(
-            name=name, project=project, group=group, save_dir=folder, offline=mode == "offline", settings=settings
+        # the mode goes in as a setting: the logger's own `offline` sets an environment variable, which wandb no longer
+        # reads once anything in the process has used it
+        settings = wandb.Settings(
+            mode=mode, silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
         )
+        logger = FitLogger(name=name, project=project, group=group, save_dir=folder, settings=settings)
         logger.experiment  # noqa: B018 - starts the run, so that what fails does so here
     except Exception as error:
         _log.warning("no W&B run for the fit %s, which goes on without it: %s", name, error)

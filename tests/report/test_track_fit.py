@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import wandb
 
 from actsearch import load_task, search
 from actsearch.errors import ReportError
@@ -13,6 +14,7 @@ FEW = {"n_trials": 2, "finalists": 1, "n_replicates": 2, "n_workers": 0, "panel"
 
 def test_every_final_fit_is_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    wandb.setup()  # as when another run went before: from here on wandb ignores the environment's WANDB_MODE
     loggers = fit_loggers("offline", tmp_path, "actsearch", "few")
     plain = search("tiny", load_task("toy"), storage=tmp_path / "plain.journal", **FEW)
     result = search("tiny", load_task("toy"), storage=tmp_path / "logged.journal", final_logger=loggers, **FEW)
@@ -25,8 +27,6 @@ def test_every_final_fit_is_a_run(tmp_path, monkeypatch):
 
 
 def test_a_fit_goes_on_where_wandb_fails(monkeypatch, caplog):
-    import wandb
-
     def fail(*args, **kwargs):
         raise wandb.errors.CommError("no server")
 
