@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
@@ -86,7 +87,8 @@ class PlainDisplay:
 
     def _line(self, text: str) -> None:
         elapsed = round(self.progress.clock() - self.progress.started)
-        print(f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {text}", file=self.stream, flush=True)
+        line = f"[{elapsed // 60:3d}:{elapsed % 60:02d}] {text}"
+        print(textwrap.fill(line, WIDTH, subsequent_indent=" " * 9), file=self.stream, flush=True)
 
 
 def status(progress: Progress) -> str:

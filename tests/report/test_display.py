@@ -52,14 +52,15 @@ def test_the_stream_decides_which_display() -> None:
 def test_plain_lines_have_no_control_codes_and_fit_a_terminal() -> None:
     text = play_plain()
     assert not CONTROL.search(text)
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
     assert "core_unit on mnist1d/deep, mnist1d/residual, sampler tpe, seed 0" in text
 
 
 def test_plain_lines_tell_phases_progress_outcomes_and_new_bests() -> None:
     text = play_plain()
     assert re.search(r"panel 36/36", text)
-    assert re.search(r"search \d+/40, \d+ finished, \d+ pruned, \d+ duplicate, \d+ rejected, \d+ diverged.* left", text)
+    counts = ", ".join(rf"\d+ {outcome}" for outcome in ("finished", "pruned", "duplicate", "rejected", "diverged"))
+    assert re.search(rf"search \d+/40, {counts}, [^\[]* left", " ".join(text.split()))
     assert re.search(r"finals 16/16", text)
     scores = [float(found) for found in re.findall(r"new best ([+-][\d.]+)", text)]
     assert scores == sorted(scores)
@@ -68,7 +69,7 @@ def test_plain_lines_tell_phases_progress_outcomes_and_new_bests() -> None:
 
 
 def test_plain_lines_come_every_few_seconds_and_not_for_every_trial() -> None:
-    assert len(play_plain(n_trials=400).splitlines()) < 130
+    assert play_plain(n_trials=400).count("[") < 130
 
 
 def test_time_left_is_the_mean_pace_of_this_run() -> None:
