@@ -121,7 +121,7 @@ _ROWS = (
           "(p1[1.0, channel] - p2[0.0, channel])*x"
           "*sigmoid(beta[1.0, channel]*(p1[1.0, channel] - p2[0.0, channel])*x) + p2[0.0, channel]*x",
           "Ma et al. 2021, arXiv:2009.04759", note="the authors draw p1 and p2 from N(0, 1); here it starts as silu"),
-    Entry("rational",
+    Entry("rational_3_2",
           "(a3[1.1915]*x**3 + a2[1.5957]*x**2 + a1[0.5]*x + a0[0.0218])/(b2[2.383]*x**2 + b1[0.0]*x + 1)",
           "Boulle, Nakatsukasa, Townsend 2020, arXiv:2004.01902",
           note="starts near relu; the denominator is unprotected",

@@ -22,6 +22,7 @@ from actsearch.expr.functions import SELU_ALPHA, SELU_SCALE
 from actsearch.expr.graph import Program
 from actsearch.expr.ops.exp_rational import TANH_SOFTPLUS
 from actsearch.expr.parameters import Parameter, parameters_of
+from actsearch.expr.ratio import ratio_of
 from actsearch.expr.sums import Sum
 from actsearch.expr.value import Value, call, select
 
@@ -108,6 +109,8 @@ def _product(lowering: Lowering, expr: sympy.Expr) -> Value:
     scale, found = recognise.factors(expr)
     above: list[Value] = []
     below: list[Value] = []
+    if (ratio := ratio_of(lowering, found)) is not None:
+        above, found = [ratio[0]], ratio[1]
     for factor in found:
         _place(lowering, factor, above, below)
     value = reduce(lambda a, b: a * b, above) if above else None
