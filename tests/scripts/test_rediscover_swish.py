@@ -39,4 +39,5 @@ def test_percentile_and_enrichment(script: ModuleType) -> None:
     assert seed.percentile("x*sigmoid(x)") == 0
     assert seed.percentile("sigmoid(x)*x") == 0  # the function counts, not its text
     assert seed.percentile("gelu") == 2
-    assert script.enrichment([seed, seed]) == (2, 2, 2, 100)
+    assert script.enrichment([seed, seed]) == script.Enrichment(2, 2, 2, 100)
+    assert script.enrichment([seed], ["silu(x)"]) == script.Enrichment(0, 1, 0, 49)
