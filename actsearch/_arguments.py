@@ -76,6 +76,20 @@ def numbers(value: Any) -> list[float]:
     return [int(number) if number > 1 and number.denominator == 1 else float(number) for number in found]
 
 
+def sizes(value: Any) -> list[int]:
+    """Return ``"4096, 2^20"``, or a list from a configuration file, as whole numbers.
+
+    Example:
+        >>> sizes("4096,2^20"), sizes([1])
+        ([4096, 1048576], [1])
+    """
+    pairs = [word.partition("^")[::2] for word in comma_list(value)]
+    found = [(int(base), int(power or 1)) for base, power in pairs]
+    if any(power > 64 for _, power in found):
+        raise ValueError
+    return [base**power for base, power in found]
+
+
 def parse(argv: Sequence[str], commands: Sequence[Command], version: str) -> tuple[Command, dict[str, Any]]:
     """Return the command that ``argv`` names and its arguments by key.
 
@@ -208,6 +222,7 @@ def _wrong_value(found: re.Match[str], command: Command, flags: list[str]) -> st
 
 
 _KINDS = {"'int'": "a whole number", "'float'": "a number", "'bool'": "true or false", "dict": "keys with values"}
+_LISTS = {"sizes": "whole numbers such as 4096,2^20", "numbers": "numbers such as 1/9,1/3,1"}
 _Answer = Callable[[re.Match[str], Command, list[str]], str]
 _ANSWERS: tuple[tuple[str, _Answer], ...] = (
     (r"unrecognized arguments: (\S+)", _unknown_flag),
@@ -215,6 +230,10 @@ _ANSWERS: tuple[tuple[str, _Answer], ...] = (
     (r"arguments are required: (.+)", _missing),
     (r'Parser key "([\w.]+)":\s*Expected (.+?)\. Got value: (.*)', _wrong_value),
     (r'Parser key "config": File does not exist: (.+)', lambda found, *_: f"there is no configuration file {found[1]}"),
+    (
+        r"argument (\S+): invalid (\w+) value: (.+)",
+        lambda found, *_: f"{found[1]} needs {_LISTS.get(found[2], found[2])}, not {found[3]}",
+    ),
     (r"argument (\S+): expected one argument", lambda found, *_: f"{found[1]} needs a value"),
     (
         r"Problems parsing config: (.+?)\n.*line (\d+)",

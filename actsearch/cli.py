@@ -1,4 +1,4 @@
-"""The command line: ``actsearch search | compare | show | export | check | catalog``.
+"""The command line: ``actsearch search | compare | show | export | check | catalog | bench``.
 
 Each command is a function whose keyword arguments are the options of its row in ``COMMANDS``. What takes time to import
 is imported by the command that needs it, so that ``--help`` answers at once.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import actsearch
-from actsearch._arguments import Command, Option, UsageError, comma_list, numbers, parse
+from actsearch._arguments import Command, Option, UsageError, comma_list, numbers, parse, sizes
 from actsearch.errors import ActsearchError, ReportError
 
 if TYPE_CHECKING:
@@ -187,6 +187,24 @@ def catalog(*, name: str | None, plot: str | None, low: float, high: float) -> i
     print(activations.describe(name, low, high, unicode=unicode))
     if plot:
         print(f"\nwrote {activations.picture(name, Path(plot))}")
+    return 0
+
+
+def bench(*, spec: str, sizes: list[int] | None, torch_compile: bool, json: bool, **settings: Any) -> int:
+    """Time a formula beside torch's own function, the same as torch operations, and a plain copy."""
+    from actsearch.report.bar import bar
+    from actsearch.report.bench import bench as run
+    from actsearch.report.bench_table import print_bench
+
+    given: dict[str, Any] = {} if sizes is None else {"sizes": sizes}
+    with bar("timing") as progress:
+        found = run(spec, torch_compile=torch_compile, progress=progress, **given, **settings)
+    if json:
+        from json import dumps
+
+        print(dumps(found.as_dict(), indent=1))
+    else:
+        print_bench(found)
     return 0
 
 
@@ -394,5 +412,28 @@ COMMANDS = (
         },
         "actsearch catalog silu",
         catalog,
+    ),
+    Command(
+        "bench",
+        "Time a formula beside torch's own function, the same as torch operations, and a plain copy.",
+        {
+            "what": (Option("spec", "a name, or a formula", required=True),),
+            "where": (
+                Option("--dtype", "float32, float64, bfloat16, float16", default="float32", metavar="NAME"),
+                Option("--device", "cpu, cuda or cuda:N", default="cpu", metavar="NAME"),
+                Option("--threads", "of torch (default: as many as it takes)", type=int | None, metavar="N"),
+                Option("--backend", "auto, c, triton or reference", default="auto", metavar="NAME"),
+            ),
+            "how": (
+                Option("--sizes", "elements of the input (default: 2^12,2^16,2^20,2^22)", type=sizes, metavar="N,N"),
+                Option("--seconds", "for each size", type=float, default=1.0),
+                Option("--torch-compile", "time torch.compile too, which takes some 20 s to begin with", type=bool,
+                       default=False),
+                Option("--json", "print JSON", type=bool, default=False),
+                _DEBUG,
+            ),
+        },
+        "actsearch bench 'x*sigmoid(atan(x))' --threads 1",
+        bench,
     ),
 )  # fmt: skip

@@ -50,6 +50,10 @@ class ReportError(ActsearchError, OSError):
     """A result cannot be written."""
 
 
+class BenchError(ActsearchError, ValueError):
+    """A benchmark was asked for something that cannot be timed."""
+
+
 class ExportError(ActsearchError, ValueError):
     """An export failed, or its numbers differ from the original's."""
 
