@@ -97,7 +97,8 @@ def test_python_dash_m_is_the_same_command() -> None:
     done = subprocess.run([sys.executable, "-m", "actsearch", "shw"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == (
-        "actsearch: there is no command 'shw'; did you mean 'show'? (search, compare, show, export, check, catalog, bench)\n"
+        "actsearch: there is no command 'shw'; did you mean 'show'?"
+        " (search, compare, show, export, check, catalog, bench)\n"
     )
 
 
