@@ -1,4 +1,4 @@
-"""One door to every activation: a catalog name, a text, a SymPy expression, or the name of an adaptive family."""
+"""One door to every activation: a catalog name, a text, a SymPy expression, or the name of a file that makes one."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from actsearch.nn.lazy import LazyActivation
 from actsearch.nn.normalise import normalised
 
 FAMILIES = "actsearch.nn.adaptive"
+STRUCTURED = "actsearch.nn.structured"
 
 
 def make(
@@ -30,16 +31,20 @@ def make(
     backend: str = "auto",
     **settings: Any,
 ) -> nn.Module:
-    """Return a fresh activation module, shape in = shape out; torch's random state is left as it is.
+    """Return a fresh activation module; torch's random state is left as it is.
+
+    Shape in = shape out, except for gated units, maxout and CReLU, whose channels
+    :func:`~actsearch.nn.features.n_features_out` counts.
 
     Args:
         spec: catalog name (``"silu"``), text (``"x * sigmoid(beta[1.0] * x)"``), SymPy expression in x, or the name of
-            an adaptive family. A bare name is first a catalog name.
+            an adaptive family (``"dynamic_relu"``) or of what is no elementwise formula (``"swiglu"``). A bare name is
+            first a catalog name.
         normalise: wrap to mean 0 and variance 1 for a unit-normal input; the formula contains the affine map.
         n_channels: number of channels for parameters per channel; None: told by the first input.
         channel_dim: dimension of the input that counts channels; -1 for (batch, time, channel).
         backend: as for :func:`actsearch.compile`.
-        **settings: settings of an adaptive family.
+        **settings: settings of a family or of what is no elementwise formula.
 
     Raises:
         ActivationError: an unknown name, a setting that the activation does not have, or a function that cannot be
@@ -74,9 +79,15 @@ def families() -> list[str]:
     return plugins.names(FAMILIES)
 
 
+def structured() -> list[str]:
+    """Return the names of what is no elementwise formula: gated units, maxout, softmax and the like."""
+    return plugins.names(STRUCTURED)
+
+
 def _family(name: str) -> ModuleType | None:
-    if name.isidentifier() and name in families() and not _in_catalog(name):
-        return plugins.load(FAMILIES, name, ActivationError)
+    for folder in (FAMILIES, STRUCTURED):
+        if name.isidentifier() and name in plugins.names(folder) and not _in_catalog(name):
+            return plugins.load(folder, name, ActivationError)
     return None
 
 
@@ -94,7 +105,7 @@ def _expression(spec: sympy.Expr | str) -> sympy.Expr:
     except ExprError as error:
         if not (isinstance(spec, str) and spec.strip().isidentifier()):
             raise
-        known = [*catalog.names(), *families()]
+        known = [*catalog.names(), *families(), *structured()]
         hint = suggest(spec.strip(), known)
         raise ActivationError(f"there is no activation {spec!r}{hint}" if hint else str(error)) from None
 
