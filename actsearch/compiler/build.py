@@ -1,7 +1,9 @@
 """Building C and C++ at run time: find a compiler, cache what it made, and share the cache between processes.
 
 A library's file name is the hash of its source, its flags, the compiler and the CPU, so a cache serves several machines
-at once and never goes stale. Files are written beside and renamed, so a killed or concurrent build leaves nothing half.
+at once and never goes stale. Files are written beside and renamed, so a killed or concurrent build leaves nothing half;
+and a library ends with the hash of what stands before, because one that a full disk or a stopped machine has cut short
+would not fail to load but end the process.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ FLAGS = [
     "-fPIC", "-shared",
 ]  # fmt: skip
 _LONGEST_BUILD = 3600.0  # seconds
+_SEAL = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix
         done.wait()
     for folder in (cache_folder(), _private_folder):
         place = folder() if callable(folder) else folder
-        if (found := place / f"{key}.so").is_file():
+        if is_whole(found := place / f"{key}.so"):
             return found
         try:
             return _build(place, key, make, source, suffix)
@@ -109,8 +112,23 @@ def _build(place: Path, key: str, make: Callable[[Path], Sequence[str]], source:
         text, made = Path(folder) / f"source{suffix}", Path(folder) / "made.so"
         text.write_text(source)
         subprocess.run([*make(text), "-o", str(made)], check=True, capture_output=True, text=True)
+        made.write_bytes(_sealed(made.read_bytes()))
         os.replace(made, place / f"{key}.so")
     return place / f"{key}.so"
+
+
+def _sealed(content: bytes) -> bytes:
+    """Return a library and its hash behind it: loaders read what the header speaks of, and no further."""
+    return content + hashlib.sha256(content).digest()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a library is there, can be read, and ends with its hash."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return len(content) > _SEAL and _sealed(content[:-_SEAL]) == content
 
 
 def _sweep(place: Path) -> None:
@@ -134,12 +152,18 @@ def also_as(made: Path, key: str) -> None:
 
 def is_cached(key: str) -> bool:
     """Whether a library is in the cache."""
-    return (cache_folder() / f"{key}.so").is_file()
+    return is_whole(cache_folder() / f"{key}.so")
 
 
 def cache_folder() -> Path:
-    """Return the folder of kernels: ``$XDG_CACHE_HOME/actsearch/kernels``, by default under ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """Return the folder of kernels: ``$XDG_CACHE_HOME/actsearch/kernels``, by default under ``~/.cache``.
+
+    A user without a home, as in some containers, has a folder for the length of the process.
+    """
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        return _private_folder()
     return Path(base) / "actsearch" / "kernels"
 
 

@@ -17,6 +17,8 @@ from actsearch.expr.program import lower
 from actsearch.expr.resolve import to_expr
 
 _BACKENDS = ("auto", "reference", "c", "triton")
+_SPARSE = (torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
+_NO_ELEMENTWISE = (*_SPARSE, torch._mkldnn)  # type: ignore[attr-defined]
 
 
 class CompiledActivation:
@@ -54,7 +56,8 @@ class CompiledActivation:
             The values, of the shape and dtype of ``x``.
 
         Raises:
-            CompileError: ``x`` is not a floating-point tensor, or the parameters are too many, too few or too large.
+            CompileError: ``x`` is not a dense floating-point tensor, or the parameters are too many, too few, too large
+                or no numbers.
         """
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
             raise CompileError(f"an activation takes a floating-point tensor, not {_kind(x)}")
@@ -66,9 +69,13 @@ class CompiledActivation:
         for parameter, value in zip(self.parameters, parameters, strict=True):
             if isinstance(value, torch.Tensor):
                 _check(parameter, value, x)
+            elif not isinstance(value, float) and not hasattr(value, "__float__"):
+                raise CompileError(f"the parameter {parameter.name!r} is {_kind(value)}, not a number or a tensor")
         if self._kernels is not None and (y := self._kernels(x, *parameters)) is not None:
             return y
-        return self._run(x, *parameters)
+        if x.layout in _NO_ELEMENTWISE:
+            raise CompileError(f"an activation takes a dense tensor, not one of {x.layout}; use x.to_dense()")
+        return self._run(*(_resolved(value) for value in (x, *parameters)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.expr, self.backend)
@@ -123,6 +130,13 @@ def _rebuild(expr: sympy.Expr, backend: str) -> CompiledActivation:
 
 def _kind(x: object) -> str:
     return f"a tensor of {x.dtype}" if isinstance(x, torch.Tensor) else type(x).__name__
+
+
+def _resolved(value: Any) -> Any:
+    """Return a tensor whose memory holds its numbers: that of ``z.conj().imag`` holds them with the other sign."""
+    if isinstance(value, torch.Tensor) and not torch.compiler.is_compiling() and value.is_neg():
+        return value.resolve_neg()
+    return value
 
 
 def _check(parameter: Parameter, value: torch.Tensor, x: torch.Tensor) -> None:

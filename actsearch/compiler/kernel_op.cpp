@@ -45,7 +45,7 @@ int64_t channel_dim(const Tensor& x, const variable_list& parameters) {
     for (int64_t i = 0; i < p.dim(); i++) {
       if (p.size(i) == 1) continue;
       const int64_t d = x.dim() - p.dim() + i;
-      if (d < 0 || p.size(i) != x.size(d) || (found >= 0 && found != d)) return -2;
+      if (p.size(i) == 0 || d < 0 || p.size(i) != x.size(d) || (found >= 0 && found != d)) return -2;
       found = d;
     }
   }
@@ -204,9 +204,9 @@ struct Run : torch::autograd::Function<Run> {
     const Kernel& kernel = *(const Kernel*)ctx->saved_data["kernel"].toInt();
     const int64_t dim = ctx->saved_data["dim"].toInt();
     variable_list result;
-    // a batch of gradients at once (is_grads_batched) has no memory of its own to read
-    const bool batched = !grads[0].has_storage();
-    if (at::GradMode::is_enabled() || batched) {
+    // a batch of gradients at once (is_grads_batched) and zeros have no memory to read, others are of the other sign
+    const bool memory = grads[0].has_storage() && !grads[0].is_neg() && !grads[0]._is_zerotensor();
+    if (at::GradMode::is_enabled() || !memory) {
       result = second(kernel, x, grads[0], parameters);
     } else {
       const Tensor read = readable(x, dim) ? x : x.contiguous();

@@ -35,7 +35,7 @@ def channel_dim(x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> int | No
             d = x.dim() - p.dim() + i
             if size == 1:
                 continue
-            if d < 0 or size != x.shape[d] or found not in (-1, d):
+            if size == 0 or d < 0 or size != x.shape[d] or found not in (-1, d):
                 return None
             found = d
     return found
@@ -58,7 +58,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         x, *parameters = ctx.saved_tensors
-        if torch.is_grad_enabled() or not torch._C._has_storage(grads[0]):  # or a batch of gradients at once
+        if torch.is_grad_enabled() or not _has_memory(grads[0]):
             return (None, None, None, *ctx.second(x, grads[0], *parameters))
         x = _readable(x, ctx.dim)
         g = grads[0].to(x.dtype)
@@ -77,6 +77,11 @@ class _Run(torch.autograd.Function):
             gx,
             *(one.to(p.dtype).view(p.shape) for p, one in zip(parameters, sums, strict=True)),
         )
+
+
+def _has_memory(g: torch.Tensor) -> bool:
+    """Whether a gradient's numbers can be read: not of a batch of them at once, zeros, or ones of the other sign."""
+    return torch._C._has_storage(g) and not g.is_neg() and not g._is_zerotensor()
 
 
 def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
