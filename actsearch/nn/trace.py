@@ -19,7 +19,7 @@ from actsearch.nn.known import row_of_class, row_of_function
 Source = nn.Module | Callable[[Tensor], Tensor] | None
 
 Weighted = (nn.Linear, nn.modules.conv._ConvNd)
-_NORMS = (
+NORMS = (
     nn.modules.batchnorm._NormBase,
     nn.LayerNorm,
     nn.RMSNorm,
@@ -27,7 +27,7 @@ _NORMS = (
     nn.LocalResponseNorm,
 )
 # What hands the values of its first argument on, at another place or shape or scaled to the same mean square.
-_CARRYING = frozenset(
+CARRYING = frozenset(
     """
     view reshape flatten unflatten transpose permute contiguous squeeze unsqueeze movedim swapaxes expand chunk split
     dropout dropout1d dropout2d dropout3d clone to float half double detach __getitem__ __get__ cat stack concat pad
@@ -44,7 +44,7 @@ def in_order(model: nn.Module) -> dict[nn.Module, Source]:
     for module in outermost(model):
         if isinstance(module, Weighted):
             before[module], last = last, None
-        elif isinstance(module, _NORMS):
+        elif isinstance(module, NORMS):
             last = None
         elif is_activation(module):
             last = module
@@ -67,7 +67,8 @@ def in_flow(model: nn.Module, example: Any) -> dict[nn.Module, Source]:
 
 def is_activation(module: nn.Module) -> bool:
     """Return whether a module is an activation that is known: one of torch's or one made here."""
-    return isinstance(module, Activation) or row_of_class(type(module)) is not None
+    is_ours = isinstance(module, Activation) or getattr(module, "mixes_channels", False)
+    return is_ours or row_of_class(type(module)) is not None
 
 
 def outermost(model: nn.Module) -> Iterator[nn.Module]:
@@ -101,9 +102,8 @@ class _Tracker(TorchFunctionMode):
         result = func(*args, **kwargs)
         given = args[0] if args else kwargs.get("input")
         if row_of_function(func) is not None:
-            settings = {key: value for key, value in kwargs.items() if key not in ("input", "inplace")}
-            self._note(result, functools.partial(_apply, func, args[1:], settings))
-        elif getattr(func, "__name__", "") in _CARRYING:
+            self._note(result, applied(func, args, kwargs))
+        elif getattr(func, "__name__", "") in CARRYING:
             first = given[0] if isinstance(given, list | tuple) and given else given
             self._note(result, self._source(first))
         return result
@@ -136,6 +136,23 @@ class _Tracker(TorchFunctionMode):
         for tensor in result if isinstance(result, list | tuple) else (result,):
             if isinstance(tensor, Tensor):
                 self._sources[tensor] = source
+
+
+def applied(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Tensor], Tensor]:
+    """Return a call of one of torch's activations as a function of the input alone."""
+    settings = {key: value for key, value in kwargs.items() if key not in ("input", "inplace")}
+    return functools.partial(_apply, func, args[1:], settings)
+
+
+def describe(source: Any) -> str:
+    """Return what to call an activation in a table: its formula, its class or its function's name."""
+    if isinstance(source, Activation):
+        return source.text
+    if isinstance(source, functools.partial):
+        return str(getattr(source.args[0], "__name__", source.args[0]))
+    if isinstance(source, nn.Module):
+        return type(source).__name__
+    return "" if source is None else str(getattr(source, "__name__", source))
 
 
 def _apply(function: Any, arguments: tuple[Any, ...], settings: dict[str, Any], x: Tensor) -> Tensor:
