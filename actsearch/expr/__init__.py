@@ -1,6 +1,6 @@
 """What an activation is: SymPy expressions in one real ``x``, their text, and their stable straight-line programs.
 
-Start at :func:`parse` and :func:`to_expr` for expressions, ``primitives.py`` and ``catalog.py`` for what exists,
+Start at :func:`parse` and :func:`to_expr` for expressions, ``primitives.py`` and ``catalog`` for what exists,
 :func:`lower` for programs.
 """
 

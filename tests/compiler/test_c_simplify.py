@@ -20,7 +20,7 @@ EXPONENTIALS = ("raw_exp", "decay")
 
 def counted(text: str, slopes: bool = False) -> Counter[str]:
     program = lower(parse(text))
-    return Counter(node.op for node in simplify(expand(gradient(program) if slopes else program)).nodes)
+    return Counter(node.op for node in simplify(expand(gradient(program) if slopes else program), double=True).nodes)
 
 
 @pytest.mark.parametrize("slopes", [False, True])
@@ -48,6 +48,6 @@ def test_every_basic_operation_has_a_template() -> None:
     assert basic <= set(TEMPLATES)
 
 
-@pytest.mark.parametrize("name", catalog.names())
-def test_every_named_activation_can_be_printed(name: str) -> None:
-    assert printable(lower(catalog.get(name).expr))
+def test_every_named_activation_can_be_printed() -> None:
+    for name in catalog.names():
+        assert printable(lower(catalog.get(name).expr)), name

@@ -9,9 +9,16 @@ import sympy
 
 BITS = 3000  # 1 - tanh(x) and the like are resolved down to the smallest float64
 _SIDE = mpmath.mpf(10) ** -60
+_INFINITE = mpmath.mpf(10) ** 20  # at 0 the slope of a root is taken at its side, and infinite
+_HUGE = mpmath.mpf(2) ** 40  # exp of more has an exponent of so many digits that mpmath takes minutes
+
+
+def _exp(a: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.exp(max(min(a, _HUGE), -_HUGE)) if isinstance(a, mpmath.mpf) else mpmath.exp(a)
+
 
 _FUNCTIONS = {
-    "exp": mpmath.exp, "log": mpmath.log, "sin": mpmath.sin, "cos": mpmath.cos, "tan": mpmath.tan,
+    "exp": _exp, "log": mpmath.log, "sin": mpmath.sin, "cos": mpmath.cos, "tan": mpmath.tan,
     "sinh": mpmath.sinh, "cosh": mpmath.cosh, "tanh": mpmath.tanh, "asin": mpmath.asin, "acos": mpmath.acos,
     "atan": mpmath.atan, "asinh": mpmath.asinh, "acosh": mpmath.acosh, "atanh": mpmath.atanh, "erf": mpmath.erf,
     "erfc": mpmath.erfc, "besseli": mpmath.besseli, "sign": mpmath.sign, "Abs": abs, "floor": mpmath.floor,
@@ -101,7 +108,7 @@ def true_value(
 ) -> mpmath.mpf | None:
     """Return the derivative at ``x``, by continuity where the formula has a gap.
 
-    None outside the domain, and at 0 where the function or one of the derivatives up to this one jumps.
+    None outside the domain, and at 0 where the function or one of the derivatives up to this one jumps or is infinite.
     """
     formula = derivative(expr, order, variable)
     point = {symbol: mpmath.mpf(start) for symbol, start in starts.items()}
@@ -114,6 +121,8 @@ def true_value(
             return at(mpmath.mpf(x))
         sides = [at(sign * _SIDE) for sign in (-1, 1)]
     except (ZeroDivisionError, ValueError):
+        return None
+    if max(map(abs, sides)) > _INFINITE:
         return None
     return (
         None if _jumps(sides) or (order and true_value(expr, order - 1, x, starts, variable) is None) else _limit(sides)

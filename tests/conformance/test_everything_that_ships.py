@@ -6,15 +6,15 @@ import pytest
 
 from actsearch import plugins, testing
 from actsearch.errors import StudyError
-from actsearch.expr import catalog
 from actsearch.expr.primitives import PRIMITIVES
 from actsearch.nn.make import families, make
 from actsearch.space import load_space, space_names
 from actsearch.study.samplers import sampler_names
 from actsearch.tasks import load_task, task_names
+from tests.catalog_sample import rows
 
 # Smooth enough for finite differences at the points tried; steps and jumps are tested against mpmath elsewhere.
-ACTIVATIONS = [*catalog.names(), *families()]
+ACTIVATIONS = [*rows(), *families()]
 EXPORTERS = plugins.names("actsearch.report.exporters")
 
 

@@ -6,6 +6,9 @@ import torch
 
 from actsearch.errors import ExprError
 from actsearch.expr import catalog, format, parameters_of, parse
+from actsearch.expr.catalog.entry import read_row
+from actsearch.expr.fingerprint import is_constant
+from actsearch.expr.inventions import count, functions, same_as
 from actsearch.expr.primitives import PRIMITIVES
 from actsearch.expr.program import evaluate, lower
 
@@ -64,14 +67,46 @@ def test_rows_near_relu_start_there():
         assert np.abs(values(name) - np.maximum(GRID, 0))[inside].max() < distance
 
 
-@pytest.mark.parametrize("name", catalog.names())
-def test_every_row_parses_reads_back_and_lowers(name):
-    row = catalog.get(name)
-    assert row.name == name
-    assert row.source
-    assert parse(format(row.expr)) == row.expr
-    assert row.expr is row.expr
-    assert np.isfinite(values(name)).all()
+def test_every_row_parses_reads_back_and_has_finite_values():
+    for name in catalog.names():
+        row = catalog.get(name)
+        assert row.name == name
+        assert parse(format(row.expr)) == row.expr, name
+        assert row.expr is row.expr
+        assert np.isfinite(values(name)).all(), name
+        assert not is_constant(row.expr), name
+
+
+def test_every_row_says_where_it_is_from():
+    for name in catalog.names():
+        row = catalog.get(name)
+        assert row.source, name
+        assert len(set(row.witnesses)) == len(row.witnesses), name
+        assert row.is_confirmed == (len(row.witnesses) >= 2), name
+
+
+def test_a_wrong_row_is_refused():
+    for line in ("gish | x", "gish | x | y | ", "gish | x | y | - | note | 16 | more"):
+        with pytest.raises(ExprError, match="a row of the catalog has 4 to 6 fields"):
+            read_row(line)
+    with pytest.raises(ExprError, match="'survy' is no witness of the catalog; did you mean 'survey'"):
+        read_row("gish | x | y | survy")
+
+
+def test_a_row_is_one_line():
+    row = read_row("f, g, h | 2*x | Somebody 1999 | paper, torch | a note | 64")
+    assert row == catalog.Entry("f", "2*x", "Somebody 1999", ("g", "h"), ("paper", "torch"), "a note", 64.0)
+    assert read_row("f | x | Somebody 1999 | -") == catalog.Entry("f", "x", "Somebody 1999")
+
+
+def test_what_was_invented_twice_counts_once():
+    assert same_as("golu") == ("exp_expish",)
+    assert same_as("swish") == ()
+    assert set(same_as("maxtanh")) == {"max_x_tanh", "siglu"}
+    n_functions, n_confirmed, n_names = count()
+    assert n_functions == len(functions()) < n_names == len(catalog.names())
+    assert n_confirmed == sum(any(catalog.get(n).is_confirmed for n in names) for names in functions().values())
+    assert n_functions >= 300
 
 
 def test_names_and_aliases_are_used_once():

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actsearch.errors import ExprError
-from actsearch.expr import catalog
 from actsearch.expr.cells import PER_DECADE, cells, exact_cell
 from actsearch.expr.checks import CHECK_POINTS, fault_codes, value_faults
 from actsearch.expr.fingerprint import fingerprint, is_constant, value_vector
@@ -88,10 +87,6 @@ def test_equal_functions(first: str, second: str) -> None:
 @pytest.mark.parametrize(("first", "second"), DIFFERENT + PARAMETERS_DIFFERENT)
 def test_different_functions(first: str, second: str) -> None:
     assert fingerprint(first) != fingerprint(second)
-
-
-def test_the_catalog_has_no_function_twice() -> None:
-    assert len({fingerprint(name) for name in catalog.names()}) == len(catalog.names())
 
 
 def test_constants_are_a_class_of_their_own() -> None:

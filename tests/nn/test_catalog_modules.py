@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from actsearch.expr import catalog
 from actsearch.nn.make import families, make
+from tests.catalog_sample import rows
 
-NAMES = [*catalog.names(), *families()]
+NAMES = [*rows(), *families()]
 
 
 @pytest.mark.parametrize("name", NAMES)
