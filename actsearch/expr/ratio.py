@@ -72,7 +72,7 @@ def polynomial(expr: sympy.Expr) -> Coefficients | None:
 
     Example:
         >>> polynomial(3 * x**2 - 1)
-        {2: 3, 0: -1}
+        {0: -1, 2: 3}
     """
     found: dict[int, sympy.Expr] = {}
     for term in sympy.Add.make_args(expr):

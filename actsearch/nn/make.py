@@ -12,9 +12,11 @@ from torch import nn
 from actsearch import plugins
 from actsearch.errors import ActivationError, ExprError, suggest
 from actsearch.expr import catalog
+from actsearch.expr.family import Family, read_family
 from actsearch.expr.parameters import parameters_of
 from actsearch.expr.resolve import to_expr
 from actsearch.nn.activation import Activation
+from actsearch.nn.adaptive._make import family_file, make_adaptive
 from actsearch.nn.lazy import LazyActivation
 from actsearch.nn.normalise import normalised
 
@@ -38,8 +40,8 @@ def make(
 
     Args:
         spec: catalog name (``"silu"``), text (``"x * sigmoid(beta[1.0] * x)"``), SymPy expression in x, or the name of
-            an adaptive family (``"dynamic_relu"``) or of what is no elementwise formula (``"swiglu"``). A bare name is
-            first a catalog name.
+            an adaptive family (``"dynamic_relu"``) or of what is no elementwise formula (``"swiglu"``), with settings
+            by keyword where there are any (``"rational(degrees=(3, 2))"``). A bare name is first a catalog name.
         normalise: wrap to mean 0 and variance 1 for a unit-normal input; the formula contains the affine map.
         n_channels: number of channels for parameters per channel; None: told by the first input.
         channel_dim: dimension of the input that counts channels; -1 for (batch, time, channel).
@@ -56,10 +58,16 @@ def make(
         Activation(gelu(x))
         >>> make("x * sigmoid(beta[1.0, positive] * x)").beta.item()
         1.0
+        >>> make("rational(degrees=(3, 2), start=gelu)")
+        Adaptive(rational(degrees=(3, 2), start=gelu), starts within 0.2 of gelu(x) on [-10, 10])
     """
     common = {"normalise": normalise, "n_channels": n_channels, "channel_dim": channel_dim, "backend": backend}
-    if isinstance(spec, str) and (family := _family(spec.strip())) is not None:
-        return _make_family(spec.strip(), family, common, settings)
+    written = read_family(spec) if isinstance(spec, str) else spec if isinstance(spec, Family) else None
+    if written is not None:
+        family = _family(written.name, True) or family_file(written.name)
+        return _make_family(written.name, family, common, {**written.settings, **settings})
+    if isinstance(spec, str) and (named := _family(spec.strip(), bool(settings))) is not None:
+        return _make_family(spec.strip(), named, common, settings)
     expr = _expression(spec)
     if settings:
         names = [*inspect.signature(make).parameters][1:-1]
@@ -84,9 +92,10 @@ def structured() -> list[str]:
     return plugins.names(STRUCTURED)
 
 
-def _family(name: str) -> ModuleType | None:
+def _family(name: str, has_settings: bool) -> ModuleType | None:
+    """Return the file of a name that is no row of the catalog, or of which settings are asked for."""
     for folder in (FAMILIES, STRUCTURED):
-        if name.isidentifier() and name in plugins.names(folder) and not _in_catalog(name):
+        if name.isidentifier() and name in plugins.names(folder) and (has_settings or not _in_catalog(name)):
             return plugins.load(folder, name, ActivationError)
     return None
 
@@ -114,6 +123,8 @@ def _make_family(name: str, family: ModuleType, common: dict[str, Any], settings
     """Call the family's ``make`` with its own settings, and with those of the common ones that were given."""
     signature = inspect.signature(make)
     given = {key: value for key, value in common.items() if value != signature.parameters[key].default} | settings
+    if hasattr(family, "formula"):
+        return make_adaptive(name, family, given)
     accepted = inspect.signature(family.make).parameters
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
         return family.make(**given)
