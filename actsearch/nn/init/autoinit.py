@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -115,10 +116,10 @@ class _Tracer(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         outputs = [result] if isinstance(result, Tensor) else result if isinstance(result, list | tuple) else []
-        outputs = [tensor for tensor in outputs if isinstance(tensor, Tensor) and tensor.is_floating_point()]
+        outputs = [tensor for tensor in outputs if isinstance(tensor, Tensor) and _is_signal(tensor)]
         if self._inside or not outputs:
             return result
-        tensors = [tensor for tensor in _tensors((*args, *kwargs.values())) if tensor.is_floating_point()]
+        tensors = [tensor for tensor in _tensors((*args, *kwargs.values())) if _is_signal(tensor)]
         if tensors:
             signal = self._of_call(func, tensors, args, kwargs, outputs[0].numel())
             for tensor in outputs:
@@ -127,28 +128,28 @@ class _Tracer(TorchFunctionMode):
 
     def _of_call(self, func: Any, tensors: list[Tensor], args: Any, kwargs: Any, n_out: int) -> Signal:
         signals = [self._signal(tensor) for tensor in tensors]
-        if row_of_function(func) is not None:
-            return through(applied(func, args, kwargs), signals[0])
         name = getattr(func, "__name__", "")
-        known = of_function(name, signals, args or tuple(tensors), kwargs, n_out)
-        if known is not None:
-            return known
-        if name not in CARRYING:
-            self.unknown[f"the function {name!r}"] = None
+        if row_of_function(func) is None:
+            known = of_function(name, signals, args or tuple(tensors), kwargs, n_out)
+            if known is not None or name in CARRYING:
+                return known or signals[0]
+        if len(tensors) == 1 and tensors[0].numel() == n_out:
+            with contextlib.suppress(ActivationError):  # not elementwise
+                return through(applied(func, args, kwargs), signals[0])
+        self.unknown[f"the function {name!r}"] = None
         return signals[0]
 
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         self._inside += 1
 
     def _leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self._inside -= 1
-        if self._inside:
-            return
-        given = [tensor for tensor in _tensors(inputs) if tensor.is_floating_point()]
-        signal = self._signal(given[0]) if given else self.data
-        n_in = given[0].numel() if given else 0
-        for tensor in _tensors((output,)):
-            self._signals[tensor] = self._behind(module, signal, n_in, tensor.numel())
+        if self._inside == 1:
+            given = [tensor for tensor in _tensors(inputs) if _is_signal(tensor)]
+            signal = self._signal(given[0]) if given else self.data
+            n_in = given[0].numel() if given else 0
+            for tensor in _tensors((output,)):
+                self._signals[tensor] = self._behind(module, signal, n_in, tensor.numel())
+        self._inside -= 1  # only now: what the rules compute is no part of the network
 
     def _behind(self, module: nn.Module, signal: Signal, n_in: int, n_out: int) -> Signal:
         if isinstance(module, Weighted):
@@ -186,6 +187,10 @@ def _followed(model: nn.Module) -> Iterator[nn.Module]:
         has_rule = isinstance(module, (*Weighted, *NORMS, nn.modules.dropout._DropoutNd, nn.Embedding))
         if has_rule or is_activation(module):
             yield module
+
+
+def _is_signal(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

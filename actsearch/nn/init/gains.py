@@ -141,12 +141,12 @@ def _measured(function: Any, mean: float, deviation: float) -> Moments:
             (slope,) = torch.autograd.grad(y.sum(), leaf, allow_unused=True) if y.requires_grad else (None,)
         return y.detach().double().numpy(), np.zeros_like(x) if slope is None else slope.numpy()
 
-    points = np.linspace(-1, 1, 7)
+    points, some = np.linspace(-1, 1, 7), [4, 0, 2]
     try:
-        together, apart = both(points)[0], both(points[:3])[0]
+        together, apart = both(points)[0], both(points[some])[0]
     except (RuntimeError, TypeError, AttributeError) as error:
         raise ActivationError(f"{describe(function)} is not a function of one tensor: {error}") from error
-    if together.shape != points.shape or not np.array_equal(together[:3], apart, equal_nan=True):
+    if together.shape != points.shape or not np.array_equal(together[some], apart, equal_nan=True):
         raise ActivationError(f"{describe(function)} is not elementwise, so it has no gain")
     return moments_of_function(
         lambda z: both(mean + deviation * z)[0],

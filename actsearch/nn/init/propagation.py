@@ -1,8 +1,8 @@
 """Mean and variance of a signal through layers and functions, each element taken for normal and independent.
 
 Followed analytically: linear and convolutional layers, normalisation layers, average and maximum pooling, dropout,
-activations (Gaussian quadrature), sums, differences, products, quotients, concatenation, means, embeddings, and what
-only moves or reshapes values. :func:`of_module` and :func:`of_function` return None for all else.
+activations and other elementwise functions (Gaussian quadrature), sums, differences, products, concatenation, means,
+embeddings, and what only moves or reshapes values. :func:`of_module` and :func:`of_function` return None for all else.
 
 Reference: Bingham and Miikkulainen 2023, "AutoInit: Analytic Signal-Preserving Weight Initialization for Neural
 Networks", arXiv:2109.08958.

@@ -159,3 +159,54 @@ def test_moments_of_a_torch_function_are_those_of_the_formula():
         return F.elu(torch.from_numpy(np.ascontiguousarray(x))).numpy()
 
     assert moments_of_function(f).mean_square == pytest.approx(moments("elu").mean_square, abs=1e-12)
+
+
+def test_glorot_lecun_and_uniform_weights():
+    torch.manual_seed(0)
+    for method, expected in (
+        ("he", math.sqrt(2 / 400)),
+        ("glorot", math.sqrt(2 * 2 / (400 + 100))),
+        ("lecun", math.sqrt(1 / 400)),
+    ):
+        for distribution in ("normal", "uniform"):
+            model = nn.Sequential(nn.Linear(400, 400), nn.ReLU(), nn.Linear(400, 100))
+            report = initialise(model, method=method, distribution=distribution)
+            assert report.method == method
+            assert report.layers[1].deviation == pytest.approx(expected)
+            assert model[2].weight.std().item() == pytest.approx(expected, rel=0.02)
+            limit = model[2].weight.abs().max().item() / expected
+            assert (limit <= math.sqrt(3)) == (distribution == "uniform")
+    # Glorot's own form: uniform up to sqrt(6 / (n_in + n_out)) for a gain of 1
+    initialise(model := nn.Sequential(nn.Linear(300, 500)), method="glorot", distribution="uniform")
+    assert model[0].weight.abs().max().item() == pytest.approx(math.sqrt(6 / 800), rel=1e-3)
+
+
+def test_fans_of_convolutions_under_glorot():
+    model = nn.Sequential(nn.Conv2d(8, 16, 3, groups=2), nn.ConvTranspose1d(6, 4, 5), nn.Conv1d(4, 12, 4, stride=2))
+    deviations = [row.deviation for row in initialise(model, method="glorot").layers]
+    assert deviations == pytest.approx([math.sqrt(2 / (36 + 72)), math.sqrt(2 / (30 + 20)), math.sqrt(2 / (16 + 24))])
+
+
+@pytest.mark.parametrize("method", ["he", "glorot", "lecun", "lsuv", "autoinit", "edge_of_chaos"])
+def test_every_method_is_reproducible_and_shows_a_table(method):
+    model, x = deep(nn.Tanh, 3, 20), torch.randn(30, 20)
+    shown = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        shown.append((repr(initialise(model, x, method=method)), model[2].weight.detach().clone()))
+    assert shown[0][0] == shown[1][0]
+    assert torch.equal(shown[0][1], shown[1][1])
+    lines = shown[0][0].splitlines()
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 80
+    assert "Tanh" in lines[2]
+
+
+def test_misuse_gets_a_sentence():
+    model = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(ActivationError, match="no method 'glorott'; did you mean 'glorot'"):
+        initialise(model, method="glorott")
+    with pytest.raises(ActivationError, match=r"'he' has no setting 'sigma_b'.*settings: distribution"):
+        initialise(model, sigma_b=1.0)
+    with pytest.raises(ActivationError, match="distribution is 'cauchy'"):
+        initialise(model, distribution="cauchy")
