@@ -76,6 +76,9 @@ def cxx_compiler() -> tuple[str, ...] | None:
 #: Keys of libraries that a batch in the background is about to deliver, and when it is done.
 coming: dict[str, threading.Event] = {}
 
+#: Name of the threads that deliver them, which would wait for themselves.
+DELIVERY = "actsearch-kernels"
+
 
 def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix: str) -> Path | None:
     """Return the cached library ``key``, built first where it is missing; None when the build fails.
@@ -86,7 +89,7 @@ def library(key: str, make: Callable[[Path], Sequence[str]], source: str, suffix
         source: the text to compile.
         suffix: of the source file, ``".c"`` or ``".cpp"``.
     """
-    if (done := coming.get(key)) is not None:
+    if (done := coming.get(key)) is not None and threading.current_thread().name != DELIVERY:
         done.wait()
     for folder in (cache_folder(), _private_folder):
         place = folder() if callable(folder) else folder

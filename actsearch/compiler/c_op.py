@@ -12,7 +12,7 @@ from types import ModuleType
 
 import torch
 
-from actsearch.compiler.build import cxx_compiler, digest, library
+from actsearch.compiler.build import cxx_compiler, digest, library, notice
 
 _FLAGS = ["-O2", "-std=c++20", "-fPIC", "-shared", "-w"]
 
@@ -31,8 +31,12 @@ def load() -> ModuleType | None:
     spec = importlib.util.spec_from_file_location(_name(key), made)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        notice(f"the op could not be loaded, kernels are called through Python instead ({error})")
+        return None
     return module
 
 
