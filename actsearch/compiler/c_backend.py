@@ -27,7 +27,7 @@ from actsearch.expr.graph import Program
 from actsearch.expr.ops import LEAVES
 
 NAMES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
-_LOOPS = ("value", "slopes", "value_channel", "slopes_channel")
+_SLOTS = {dtype: number for number, dtype in enumerate(NAMES)}  # as kernel_op.cpp numbers them
 
 #: The derivative when it is to be differentiated itself: ``second(x, gradient, *parameters)`` gives all gradients.
 Second = Callable[..., Any]
@@ -35,54 +35,61 @@ Second = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Loops:
-    """Addresses of the loops of one program and one type; 0 where there is none."""
+    """Addresses of the loops of one program, one type, and one kind of parameters."""
 
     value: int
     slopes: int
-    value_channel: int
-    slopes_channel: int
     library: ctypes.CDLL = field(repr=False, compare=False)  # kept loaded
 
 
 class CKernels:
-    """The kernels of one program, built for a type when it is first met.
+    """The kernels of one program, built when a type is first met, and when parameters first vary along a dimension.
 
     Args:
         program: what is computed; one output.
         second: the reference's derivative, for a backward that is to be differentiated.
+
+    Attributes:
+        served: whether there are kernels for the program.
+        run: called as ``run(x, *parameters)``: the function at ``x`` by kernels that have been built, else None. It
+            decides that by itself, in the C++ op; only under ``torch.compile`` it must not be called.
     """
 
     def __init__(self, program: Program, second: Second) -> None:
         self.program = program
         self.second = second
         self.served = printable(program)
-        self._made: dict[torch.dtype, Any] = {}
+        self.run: Callable[..., torch.Tensor | None] = _nothing
+        self._handle: int | None = None
+        self._made: set[tuple[torch.dtype, bool]] = set()
 
     def __call__(self, x: torch.Tensor, *parameters: torch.Tensor | float) -> torch.Tensor | None:
-        """Return the function at ``x``, None where a kernel does not serve."""
+        """Return the function at ``x``, by kernels that are built first where they are missing; None without any."""
         if not self.served or not eager(x):
             return None
         tensors = [p if isinstance(p, torch.Tensor) else torch.tensor(p, dtype=torch.float64) for p in parameters]
         if not all(eager(p) for p in tensors):
             return None
-        run = self._made.get(x.dtype)
-        if run is None:
-            run = self._make(x.dtype)
-            if run is None:
-                return None
-        return run(x, tensors)
-
-    def _make(self, dtype: torch.dtype) -> Any:
-        loops = load(self.program, NAMES[dtype])
+        dim = python_op.channel_dim(x, tensors)
+        if dim is None:
+            return None
+        loops = load(self.program, NAMES[x.dtype], dim >= 0)
         if loops is None:
             self.served = False
             return None
         op = c_op.ready()
         if op is None:  # no C++ compiler, or it is still at work: the same kernels through a slower door
-            return lambda x, tensors: python_op.run(loops, self.second, x, tensors)
-        kernel = op.make_kernel(loops.value, loops.slopes, loops.value_channel, loops.slopes_channel, self.second)
-        self._made[dtype] = lambda x, tensors: op.run(x, tensors, kernel)
-        return self._made[dtype]
+            return python_op.run(loops, self.second, dim, x, tensors)
+        if (x.dtype, dim >= 0) not in self._made:
+            if self._handle is None:
+                self._handle, self.run = op.make_kernel(len(self.program.parameters), self.second)
+            op.set_loops(self._handle, _SLOTS[x.dtype], dim >= 0, loops.value, loops.slopes)
+            self._made.add((x.dtype, dim >= 0))
+        return self.run(x, *tensors)
+
+
+def _nothing(*_: Any) -> None:
+    return None
 
 
 def eager(x: torch.Tensor) -> bool:
@@ -92,6 +99,8 @@ def eager(x: torch.Tensor) -> bool:
         and x.dtype in NAMES
         and x.device.type == "cpu"
         and x.layout == torch.strided
+        and not x.is_neg()  # memory that is to be read with the other sign
+        and not x._is_zerotensor()  # zeros without memory
         and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
@@ -108,18 +117,30 @@ def printable(program: Program) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def load(program: Program, dtype: str) -> Loops | None:
-    """Return the loops of a program, built first where they are not in the cache; None without a compiler."""
+def load(program: Program, dtype: str, channels: bool = False) -> Loops | None:
+    """Return the loops of a program, built first where they are not in the cache; None without a compiler.
+
+    Args:
+        program: what is computed.
+        dtype: the name of the type.
+        channels: for parameters of a number a channel, instead of those of one number each.
+    """
     compiler = c_compiler()
     if compiler is None:
         return None
-    name, text = source_of(program, dtype)
-    return _loops(build_parts(compiler, dtype, [text]), name)
+    name, text = source_of(program, dtype, channels)
+    return _loops(build_parts(compiler, dtype, [text]), name, "_channel" if channels else "")
 
 
-def source_of(program: Program, dtype: str) -> tuple[str, str]:
-    """Return a name that stands for the program, and its C source under that name."""
-    text = kernels("NAME", program, gradient(program), dtype)
+def source_of(program: Program, dtype: str, channels: bool = False) -> tuple[str, str]:
+    """Return a name that stands for the program, and its C source under that name.
+
+    Args:
+        program: what is computed.
+        dtype: the name of the type.
+        channels: the loops for parameters of a number a channel, instead of those for one number each.
+    """
+    text = kernels("NAME", program, gradient(program), dtype, channels)
     name = f"k{digest(text, dtype)}"
     return name, text.replace("NAME_", f"{name}_")
 
@@ -136,7 +157,7 @@ def build_parts(compiler: Compiler, dtype: str, parts: Sequence[str]) -> Path | 
     return library(key, lambda text: [*compiler.command, *compiler.flags, str(text), *compiler.libraries], source, ".c")
 
 
-def _loops(path: Path | None, name: str) -> Loops | None:
+def _loops(path: Path | None, name: str, kind: str) -> Loops | None:
     if path is None:
         return None
     try:
@@ -144,9 +165,11 @@ def _loops(path: Path | None, name: str) -> Loops | None:
     except OSError as error:
         notice(f"a kernel could not be loaded, torch operations serve instead ({error})")
         return None
-    addresses = {loop: _address(loaded, f"{name}_{loop}") for loop in _LOOPS}
-    return Loops(**addresses, library=loaded)
+    value, slopes = (_address(loaded, f"{name}_{loop}{kind}") for loop in ("value", "slopes"))
+    return Loops(value, slopes, loaded)
 
 
 def _address(loaded: ctypes.CDLL, name: str) -> int:
-    return ctypes.cast(getattr(loaded, name), ctypes.c_void_p).value or 0 if hasattr(loaded, name) else 0
+    address = ctypes.cast(getattr(loaded, name), ctypes.c_void_p).value
+    assert address is not None
+    return address

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import sympy
 import torch
 
-from actsearch.compiler.build import Compiler, also_as, c_compiler, coming, is_cached
+from actsearch.compiler.build import DELIVERY, Compiler, also_as, c_compiler, coming, is_cached
 from actsearch.compiler.c_backend import NAMES, build_parts, library_of, printable, source_of
 from actsearch.expr.program import lower
 from actsearch.expr.resolve import to_expr
@@ -45,14 +45,15 @@ def prefetch(
     missing: dict[str, str] = {}
     for program in dict.fromkeys(lower(to_expr(spec)) for spec in specs):
         if printable(program):
-            _, text = source_of(program, NAMES[dtype])
+            channels = any(parameter.granularity == "channel" for parameter in program.parameters)
+            _, text = source_of(program, NAMES[dtype], channels)
             key, _ = library_of(compiler, NAMES[dtype], [text])
             if key not in coming and not is_cached(key):
                 missing[key] = text
     if not missing:
         return None
     coming.update((key, threading.Event()) for key in missing)
-    thread = threading.Thread(target=_build, args=(compiler, NAMES[dtype], missing), daemon=True)
+    thread = threading.Thread(target=_build, args=(compiler, NAMES[dtype], missing), name=DELIVERY, daemon=True)
     thread.start()
     if wait:
         thread.join()

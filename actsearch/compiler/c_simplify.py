@@ -11,6 +11,8 @@ A shape that no rule knows stays as it is.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -21,17 +23,20 @@ from actsearch.expr.value import Value, call, select
 #: From a node's number and its value, its arguments rewritten, to what replaces it.
 Rule = Callable[[int, Value], Value]
 _PRODUCTS = ("mul", "times")
+_SHARED = 3  # quotients that make one division and as many products cheaper
 _MULTIPLES = (2, 3, 4)  # the power of a shared exponential has that many times its error
 
 
 @lru_cache(maxsize=4096)
-def simplify(program: Program) -> Program:
+def simplify(program: Program, double: bool) -> Program:
     """Return a program in basic operations (and ``rest``, see c_templates.py) of the same values, cheaper in C.
 
     Args:
         program: In basic operations, as :func:`actsearch.expr.expand.expand` returns it.
+        double: Computed in float64; else in float32, where second words need no third.
     """
-    return _rewritten(_rewritten(program, _rewrite), _share)
+    first = _rewrite if double else _rewrite_single
+    return _rewritten(_rewritten(_rewritten(program, first), _share), _reciprocals)
 
 
 def _rewritten(program: Program, prepare: Callable[[Program], Rule]) -> Program:
@@ -45,6 +50,49 @@ def _rewritten(program: Program, prepare: Callable[[Program], Rule]) -> Program:
 
 def _rewrite(program: Program) -> Rule:
     return lambda i, y: _RULES[y.node.op](y) if y.node.op in _RULES else y
+
+
+def _rewrite_single(program: Program) -> Rule:
+    """As :func:`_rewrite`; what is lost to a product's rounding is not corrected by the product's own last bits."""
+
+    def rule(_: int, y: Value) -> Value:
+        if y.node.op == "add":
+            for a, b in (y.args, y.args[::-1]):
+                (scale, product), (other, rest) = _scaled(a), _scaled(b)
+                if rest.node.op == "rest" and product in (rest, rest.args[2]) and abs(scale) < 2.0**-45 * abs(other):
+                    return b
+        return _RULES[y.node.op](y) if y.node.op in _RULES else y
+
+    return rule
+
+
+def _reciprocals(program: Program) -> Rule:
+    """Return the rule that divides once by what several quotients share, where that is at least 1."""
+    values = Builder(program.parameters).embed(program)
+    found = Counter(y.args[1].index for y in values if y.node.op == "div")
+    shared = {i for i, y in enumerate(values) if found[y.index] >= _SHARED and _is_at_least_one(y)}
+
+    def rule(i: int, y: Value) -> Value:
+        if y.node.op != "div" or program.nodes[i].args[1] not in shared:
+            return y
+        return y.args[0] * (1.0 / y.args[1])
+
+    return rule
+
+
+def _is_at_least_one(y: Value) -> bool:
+    return y.node.op == "add" and any(
+        a.constant is not None and a.constant >= 1 and _is_sum_of_powers(b) for a, b in (y.args, y.args[::-1])
+    )
+
+
+def _is_sum_of_powers(y: Value) -> bool:
+    """Whether ``y`` cannot be negative, and is large only where the input or a parameter is."""
+    if y.node.op == "add":
+        return all(map(_is_sum_of_powers, y.args))
+    if y.node.op in _PRODUCTS:
+        return y.args[0] == y.args[1] or all(map(_is_sum_of_powers, y.args))
+    return y.node.op in ("abs", "decay") or (y.constant is not None and y.constant >= 0)
 
 
 def _exponential(y: Value) -> Value:
@@ -113,7 +161,7 @@ def _decay(speed: float, u: Value) -> Value:
 
 def _gaussian(scale: float, u: Value) -> Value:
     """Return ``exp(scale u**2)``: in one spelling, so that it is found again."""
-    return call("raw_exp", scale * (u * u))
+    return call("decay" if scale < 0 else "raw_exp", scale * (u * u))
 
 
 def _is_square(value: Value) -> bool:
@@ -142,9 +190,10 @@ def _erfc(condition: Value, scaled: Value, plain: Value) -> Value | None:
         or other.node.op not in ("minimum", "maximum")
     ):
         return None
-    sign, u = _scaled(clamped.args[1])
-    if other.args[1] != u or sign * k != other_k or abs(sign) != 1:
+    (inner, u), (other_inner, other_u) = _scaled(clamped.args[1]), _scaled(other.args[1])
+    if u != other_u or inner * k != other_inner * other_k:
         return None
+    k, sign = abs(inner * k), math.copysign(1.0, inner * k)
     half = _gaussian(-round(k * k, 15) / 2, u)  # k is 1 or the root of a half
     right = call("raw_erfcx", k * abs(u))
     small = (right * half) * half

@@ -1,7 +1,7 @@
 """Programs as C for the CPU: one loop a kernel, written so that GCC vectorises it.
 
 A kernel reads each input element once and writes each result once; subexpressions are shared between a function and
-its derivatives. Four kernels serve one program and one type:
+its derivatives. Two kernels serve one program and one type, and two more where parameters vary:
 
 - ``value`` and ``slopes``: every parameter is one number,
 - ``value_channel`` and ``slopes_channel``: a number a channel; the input is (outer, channels, inner).
@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from actsearch.compiler.c_simplify import simplify
-from actsearch.compiler.c_templates import CONDITIONS, TEMPLATES, VECTOR, helper
+from actsearch.compiler.c_templates import CONDITIONS, SCALAR, TEMPLATES, VECTOR, helper
 from actsearch.compiler.torch_source import number_source
 from actsearch.expr.expand import expand
 from actsearch.expr.graph import Node, Program
@@ -28,21 +29,20 @@ BLOCK = 4096
 _LANES = 64  # partial sums in a block; GCC unrolls shorter loops before it could vectorise them
 TYPES = {"float32": "float", "float64": "double", "bfloat16": "uint16_t"}
 
+# spelled out: reading the headers would take a tenth of the time of a build
+_TYPEDEFS = [
+    f"typedef __{name.upper()}_TYPE__ {name}_t;" for name in ("int32", "int64", "uint16", "uint32", "uint64", "size")
+]
+_SIMD = '__attribute__((simd("notinbranch"), const)) '
 _BFLOAT16 = """
-static inline real load(item h) { union { uint32_t i; float f; } u = { (uint32_t)h << 16 }; return u.f; }
-static inline item store(real x) {
+INLINE real load(item h) { union { uint32_t i; float f; } u = { (uint32_t)h << 16 }; return u.f; }
+INLINE item store(real x) {
   union { float f; uint32_t i; } u = { x };
   return x != x ? 0x7fc0 : (item)((u.i + 0x7fff + ((u.i >> 16) & 1)) >> 16);
 }"""
 _PLAIN = """
-static inline real load(item x) { return x; }
-static inline item store(real x) { return x; }"""
-# the float64 sum of float32 numbers has 29 bits to spare; that of float64 numbers is compensated
-_FILL = """
-static inline const {kind}* fill_{kind}(const {kind}* from, {kind}* room, int m) {{
-  for (int l = 0; l < {lanes}; l++) room[l] = from[l < m ? l : 0];
-  return room;
-}}"""
+INLINE real load(item x) { return x; }
+INLINE item store(real x) { return x; }"""
 _FUSED = """
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define FUSED
@@ -50,9 +50,32 @@ _FUSED = """
 #else
 #define MADD(a, b, c) ((a) * (b) + (c))
 #endif"""
-_ADD = {
-    False: "#define ADD(s, c, v) s += (double)(v)",
-    True: "#define ADD(s, c, v) { double t_ = (v) - c, u_ = s + t_; c = (u_ - s) - t_; s = u_; }",
+_FILL = """
+static __attribute__((noinline)) void fill(const void* from, void* room, int m, int width) {
+  __builtin_memcpy(room, from, (size_t)m * width);
+  for (int l = m; l < LANES; l++) __builtin_memcpy((char*)room + (size_t)l * width, from, width);
+}"""
+# Sums in float64: lane by lane for float64, compensated (Kahan); for float32 four at a time, which cannot lose more
+# than the rounding of the terms themselves, and then 29 bits are to spare.
+_SUM = {
+    True: """
+#define SUMS LANES
+#define ADD(s, c, v) { double t_ = (v) - c, u_ = s + t_; c = (u_ - s) - t_; s = u_; }
+static __attribute__((noinline)) void add(real e[][LANES], double s[][SUMS], double c[][SUMS], int n, int m) {
+  for (int j = 0; j < n; j++) {
+    for (int l = m; l < LANES; l++) e[j][l] = 0;
+    for (int l = 0; l < LANES; l++) ADD(s[j][l], c[j][l], e[j][l])
+  }
+}""",
+    False: """
+#define SUMS (LANES / 4)
+#define ADD(s, c, v) s += (double)(v);
+static __attribute__((noinline)) void add(real e[][LANES], double s[][SUMS], double c[][SUMS], int n, int m) {
+  for (int j = 0; j < n; j++) {
+    for (int l = m; l < LANES; l++) e[j][l] = 0;
+    for (int l = 0; l < SUMS; l++) s[j][l] += (e[j][l] + e[j][l + SUMS]) + (e[j][l + 2 * SUMS] + e[j][l + 3 * SUMS]);
+  }
+}""",
 }
 
 
@@ -69,31 +92,31 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
     words = set(re.findall(r"\w+", "\n".join(bodies)))
     helpers = list(dict.fromkeys(text for name in sorted(words) if (text := helper(name, double)) is not None))
     used = words | set(re.findall(r"\w+", "\n".join(helpers)))
-    arities = {**dict.fromkeys(VECTOR, 1), "pow": 2}
     prototypes = [
-        f'__attribute__((simd("notinbranch"), const)) {real} {name}{f}({", ".join([real] * arity)});'
-        for name, arity in arities.items()
-        if vectors and f"{name}{f}" in used
+        f"{_SIMD if vectors and name in (*VECTOR, 'pow') else ''}{real} {name}{f}({', '.join([real] * arity)});"
+        for name, arity in {**dict.fromkeys((*VECTOR, *SCALAR), 1), "pow": 2}.items()
+        if f"{name}{f}" in used
     ]
     return "\n".join(
         [
-            "#include <stdint.h>",
-            "#include <string.h>",
-            "#include <math.h>",
-            "#undef I",
+            *_TYPEDEFS,
+            '#define NAN __builtin_nanf("")',
+            "#define INFINITY __builtin_inff()",
+            f"#define LANES {_LANES}",
+            "#define INLINE static inline __attribute__((always_inline))",  # what is called in a loop is not vectorised
             f"typedef {real} real;",
             f"typedef {TYPES[dtype]} item;",
-            _ADD[double],
             _FUSED.replace("{f}", f),
             *prototypes,
             _BFLOAT16 if dtype == "bfloat16" else _PLAIN,
-            *(_FILL.format(kind=kind, lanes=_LANES) for kind in ("item", "real")),
+            _FILL,
+            *([_SUM[double]] if "add" in words else []),
             *helpers,
         ]
     )
 
 
-def kernels(name: str, value: Program, slopes: Program, dtype: str) -> str:
+def kernels(name: str, value: Program, slopes: Program, dtype: str, channels: bool = False) -> str:
     """Return the C source of a program's kernels, named ``NAME_value`` and so on.
 
     Args:
@@ -101,39 +124,62 @@ def kernels(name: str, value: Program, slopes: Program, dtype: str) -> str:
         value: a program of one output.
         slopes: its derivatives in x and in each parameter.
         dtype: ``"float32"``, ``"float64"`` or ``"bfloat16"``.
+        channels: the kernels for parameters of a number a channel, instead of those for one number each.
 
     Raises:
         KeyError: an operation has no C template.
     """
-    f = "" if dtype == "float64" else "f"
-    n = len(value.parameters)
-    parts = [_function(f"{name}_f", value, f), _function(f"{name}_d", slopes, f), _flat(name, n)]
-    return "\n".join([*parts, *([_channel(name, n)] if n else [])])
+    return "\n".join((_channel if channels else _flat)(name, value, slopes, dtype == "float64"))
 
 
-def _function(name: str, program: Program, f: str) -> str:
-    """Return an inline function that leaves the outputs in the struct ``NAME_t``."""
-    basic = simplify(expand(program))
+@dataclass(frozen=True)
+class _Body:
+    """A program as C statements.
+
+    Attributes:
+        before: those that need no ``x``; empty where they are not told apart.
+        lines: those for a lane.
+        kept: names of what ``before`` hands on, in the order of the table ``h``.
+        outputs: names of the results.
+    """
+
+    before: list[str]
+    lines: list[str]
+    kept: list[str]
+    outputs: list[str]
+
+
+def _body(program: Program, double: bool, apart: bool) -> _Body:
+    """Return the statements that compute a program from ``x`` and ``p0``, ``p1``, ....
+
+    Args:
+        program: what is computed.
+        double: in float64.
+        apart: what depends on parameters alone is computed before the loop and handed on in a table, a number a lane:
+            GCC would compute it there anyway, but does not vectorise a choice whose condition it has moved out.
+    """
+    basic = simplify(expand(program), double)
+    f = "" if double else "f"
+    leaves = ("x", "parameter", "constant")
+    outside: list[bool] = []
     names: list[str] = []
-    lines: list[str] = []
+    sides: tuple[list[str], list[str]] = ([], [])
     for number, node in enumerate(basic.nodes):
+        outside.append(apart and node.op != "x" and all(outside[i] for i in node.args))
         names.append(_name(node, number, basic, f))
-        if node.op not in ("x", "parameter", "constant"):
+        if node.op not in leaves:
             kind = "int" if node.op in CONDITIONS else "real"
             text = TEMPLATES[node.op].replace("$f", f).format(*(names[i] for i in node.args))
-            lines.append(f"  {kind} {names[-1]} = {text};")
-    fields = ", ".join(f"o{i}" for i in range(len(basic.outputs)))
-    arguments = ", ".join(["real x", *(f"real p{i}" for i in range(len(program.parameters)))])
-    results = ", ".join(names[i] for i in basic.outputs)
-    return "\n".join(
-        [
-            f"typedef struct {{ real {fields}; }} {name}_t;",
-            f"static inline {name}_t {name}({arguments}) {{",
-            *lines,
-            f"  return ({name}_t){{ {results} }};",
-            "}",
-        ]
-    )
+            sides[outside[number]].append(f"      {kind} {names[-1]} = {text};")
+    used = {i for k, node in enumerate(basic.nodes) if not outside[k] for i in node.args} | set(basic.outputs)
+    kept = [i for i in sorted(used) if outside[i] and basic.nodes[i].op not in leaves]
+    taken = [
+        f"      int {names[i]} = h[{k}][l] != 0;"
+        if basic.nodes[i].op in CONDITIONS
+        else f"      real {names[i]} = h[{k}][l];"
+        for k, i in enumerate(kept)
+    ]
+    return _Body(sides[1], [*taken, *sides[0]], [names[i] for i in kept], [names[i] for i in basic.outputs])
 
 
 def _name(node: Node, number: int, program: Program, f: str) -> str:
@@ -150,85 +196,119 @@ def _name(node: Node, number: int, program: Program, f: str) -> str:
     return f"({text}{f})" if text.startswith("-") else f"{text}{f}"
 
 
-def _flat(name: str, n: int) -> str:
+def _value(body: _Body, read: Sequence[str] = ()) -> list[str]:
+    """Return the loop over the lanes of a strip that writes the values; ``read`` comes first in it."""
+    return _lanes([*read, *body.lines, f"      z[l] = store({body.outputs[0]});"])
+
+
+def _slopes(body: _Body, read: Sequence[str] = ()) -> list[str]:
+    """Return the loop that writes the input's gradient, and what it adds to the parameters' into ``e``."""
+    first, *rest = body.outputs
+    terms = [f"      e[{j}][l] = gi * {result};" for j, result in enumerate(rest)]
+    gradient = ["      const real gi = load(b[l]);", *body.lines, f"      z[l] = store(gi * {first});"]
+    return _lanes([*read, *gradient, *terms])
+
+
+def _table(body: _Body) -> list[str]:
+    """Return the statements that fill ``h``."""
+    if not body.kept:
+        return []
+    rows = " ".join(f"h[{k}][l] = {name};" for k, name in enumerate(body.kept))
+    return [f"  real h[{len(body.kept)}][LANES];", *body.before, f"  for (int l = 0; l < LANES; l++) {{ {rows} }}"]
+
+
+def _lanes(body: Sequence[str]) -> list[str]:
+    return [
+        "    #pragma GCC ivdep",
+        "    #pragma GCC unroll 1",
+        "    for (int l = 0; l < LANES; l++) {",
+        "      const real x = load(a[l]);",
+        *body,
+        "    }",
+    ]
+
+
+def _flat(name: str, value: Program, slopes: Program, double: bool) -> list[str]:
     """Return the kernels of parameters that are one number each; ``sums`` holds a number a parameter."""
+    n = len(value.parameters)
+    values, gradients = _body(value, double, True), _body(slopes, double, True)
     numbers = [f"  const real p{j} = p[{j}][0];" for j in range(n)]
-    call = ", ".join(["load(a[l])", *(f"p{j}" for j in range(n))])
-    return "\n".join(
-        [
-            f"void {name}_value(const item* x, item* y, const real* const* p, int64_t n) {{",
-            *numbers,
-            *_strips("n", {"a": "x"}, "y", f"z[l] = store({name}_f({call}).o0);"),
-            "}",
-            f"void {name}_slopes(const item* x, const item* g, item* y, const real* const* p, double* sums,",
-            "  int64_t n) {",
-            *numbers,
-            *_lanes(n),
-            *_strips("n", {"a": "x", "b": "g"}, "y", _step(name, call, n)),
-            *(f"  sums[{j}] = 0; for (int l = 0; l < {_LANES}; l++) sums[{j}] += s{j}[l] - c{j}[l];" for j in range(n)),
-            "}",
-        ]
-    )
+    room = [f"  double s[{n}][SUMS] = {{0}}, c[{n}][SUMS] = {{0}};", f"  real e[{n}][LANES];"] if n else []
+    add = [f"    add(e, s, c, {n}, m);"] if n else []
+    return [
+        f"void {name}_value(const item* from, item* to, const real* const* p, int64_t n) {{",
+        *numbers,
+        *_table(values),
+        *_strips("n", {"a": "from"}, _value(values)),
+        "}",
+        f"void {name}_slopes(const item* from, const item* g, item* to, const real* const* p, double* sums,",
+        "  int64_t n) {",
+        *numbers,
+        *_table(gradients),
+        *room,
+        *_strips("n", {"a": "from", "b": "g"}, [*_slopes(gradients), *add]),
+        *(f"  sums[{j}] = 0; for (int l = 0; l < SUMS; l++) sums[{j}] += s[{j}][l] - c[{j}][l];" for j in range(n)),
+        "}",
+    ]
 
 
-def _channel(name: str, n: int) -> str:
-    """Return the kernels of ``outer`` rows of (channels, inner); ``sums`` is (parameters, channels)."""
-    numbers = " ".join(f"const real p{j} = p[{j}][c];" for j in range(n))
-    tables = {f"r{j}": f"p[{j}]" for j in range(n)}
-    one = ", ".join(["load(a[l])", *(f"p{j}" for j in range(n))])
-    many = ", ".join(["load(a[l])", *(f"r{j}[l]" for j in range(n))])
-    keep = "".join(f" e{j}[l] = gi * d.o{j + 1};" for j in range(n))
-    add = "".join(f" ADD(sums[{j} * channels + at + l], rests[{j} * channels + at + l], e{j}[l]);" for j in range(n))
+def _channel(name: str, value: Program, slopes: Program, double: bool) -> list[str]:
+    """Return the kernels of ``outer`` rows of (channels, inner); ``sums`` is (parameters, channels).
+
+    A strip has its parameters in ``r``, a number a lane: those of its channels where ``inner`` is 1, else one repeated.
+    """
+    n = len(value.parameters)
+    read = [f"      const real p{j} = r[{j}][l];" for j in range(n)]
+    table = [f"  real r[{n}][LANES];"]
+    terms = [f"  real e[{n}][LANES];"]
+    sizes = "int64_t outer, int64_t channels, int64_t inner"
+    along = [f"    for (int j = 0; j < {n}; j++) fill(p[j] + at, r[j], m, sizeof(real));"]
+    one = [f"    for (int j = 0; j < {n}; j++) fill(p[j] + c, r[j], 1, sizeof(real));"]
     rows = "for (int64_t o = 0; o < outer; o++"
     each = "for (int64_t c = 0; c < channels; c++"
-    total = [
-        f"    for (int l = 0; l < {_LANES}; l++) {{"
-        f" ADD(sums[{j} * channels + c], rests[{j} * channels + c], s{j}[l]);"
-        f" ADD(sums[{j} * channels + c], rests[{j} * channels + c], -c{j}[l]); }}"
-        for j in range(n)
+    place = "sums[j * channels + {0}], rests[j * channels + {0}]"
+    along_sums = [
+        f"    for (int j = 0; j < {n}; j++) for (int l = 0; l < m; l++) {{ ADD({place.format('at + l')}, e[j][l]) }}"
     ]
-    return "\n".join(
-        [
-            f"void {name}_value_channel(const item* x, item* y, const real* const* p, int64_t outer, int64_t channels,",
-            "  int64_t inner) {",
-            f"  if (inner == 1) {{ {rows}, x += channels, y += channels) {{",
-            *_strips("channels", {"a": "x", **tables}, "y", f"z[l] = store({name}_f({many}).o0);"),
-            f"  }} }} else {rows}) {each}, x += inner, y += inner) {{ {numbers}",
-            *_strips("inner", {"a": "x"}, "y", f"z[l] = store({name}_f({one}).o0);"),
-            "  }",
-            "}",
-            f"void {name}_slopes_channel(const item* x, const item* g, item* y, const real* const* p, double* sums,",
-            "  double* rests, int64_t outer, int64_t channels, int64_t inner) {",
-            f"  if (inner == 1) {{ {rows}, x += channels, g += channels, y += channels) {{",
-            *(f"    real e{j}[{_LANES}];" for j in range(n)),
-            *_strips(
-                "channels",
-                {"a": "x", "b": "g", **tables},
-                "y",
-                f"const real gi = load(b[l]); const {name}_d_t d = {name}_d({many}); z[l] = store(gi * d.o0);{keep}",
-                f"for (int l = 0; l < m; l++) {{{add} }}",
-            ),
-            f"  }} }} else {rows}) {each}, x += inner, g += inner, y += inner) {{ {numbers}",
-            *_lanes(n),
-            *_strips("inner", {"a": "x", "b": "g"}, "y", _step(name, one, n)),
-            *total,
-            "  }",
-            "}",
-        ]
-    )
+    total = [
+        f"    for (int j = 0; j < {n}; j++) for (int l = 0; l < SUMS; l++) {{",
+        f"      ADD({place.format('c')}, s[j][l]) ADD({place.format('c')}, -k[j][l])",
+        "    }",
+    ]
+    call = "(a, z, r);", "(a, b, z, r, e);"
+    return [
+        f"static void {name}_f(const item* a, item* z, real r[][LANES]) {{",
+        *_value(_body(value, double, False), read),
+        "}",
+        f"static void {name}_d(const item* a, const item* b, item* z, real r[][LANES], real e[][LANES]) {{",
+        *_slopes(_body(slopes, double, False), read),
+        "}",
+        f"void {name}_value_channel(const item* from, item* to, const real* const* p, {sizes}) {{",
+        *table,
+        f"  if (inner == 1) {{ {rows}, from += channels, to += channels) {{",
+        *_strips("channels", {"a": "from"}, [*along, f"    {name}_f{call[0]}"]),
+        f"  }} }} else {rows}) {each}, from += inner, to += inner) {{",
+        *one,
+        *_strips("inner", {"a": "from"}, [f"    {name}_f{call[0]}"]),
+        "  }",
+        "}",
+        f"void {name}_slopes_channel(const item* from, const item* g, item* to, const real* const* p, double* sums,",
+        f"  double* rests, {sizes}) {{",
+        *table,
+        *terms,
+        f"  if (inner == 1) {{ {rows}, from += channels, g += channels, to += channels) {{",
+        *_strips("channels", {"a": "from", "b": "g"}, [*along, f"    {name}_d{call[1]}", *along_sums]),
+        f"  }} }} else {rows}) {each}, from += inner, g += inner, to += inner) {{",
+        *one,
+        f"    double s[{n}][SUMS] = {{0}}, k[{n}][SUMS] = {{0}};",
+        *_strips("inner", {"a": "from", "b": "g"}, [f"    {name}_d{call[1]}", f"    add(e, s, k, {n}, m);"]),
+        *total,
+        "  }",
+        "}",
+    ]
 
 
-def _lanes(n: int) -> list[str]:
-    return [f"  double s{j}[{_LANES}] = {{0}}, c{j}[{_LANES}] = {{0}};" for j in range(n)]
-
-
-def _step(name: str, call: str, n: int) -> str:
-    """Return the body that writes the input's gradient and adds the parameters' up, lane by lane."""
-    sums = "".join(f" ADD(s{j}[l], c{j}[l], l < m ? gi * d.o{j + 1} : 0);" for j in range(n))
-    return f"const real gi = load(b[l]); const {name}_d_t d = {name}_d({call}); z[l] = store(gi * d.o0);{sums}"
-
-
-def _strips(length: str, read: dict[str, str], write: str, body: str, after: str = "") -> list[str]:
+def _strips(length: str, read: dict[str, str], body: Sequence[str]) -> list[str]:
     """Return a loop over strips of as many elements as there are lanes; the last one is filled up beside the arrays.
 
     So an element goes through the same instructions wherever it stands: its bits depend on its value alone, neither on
@@ -236,25 +316,17 @@ def _strips(length: str, read: dict[str, str], write: str, body: str, after: str
 
     Args:
         length: how many elements there are.
-        read: name in the body, of the array that it stands for; ``a`` and ``b`` are items, the others real numbers.
-        write: the array that ``z`` stands for.
-        body: what is done for the lane ``l``; ``m`` lanes count.
-        after: what is done after each strip.
+        read: name in the body, of the array of items that it stands for.
+        body: what is done for a strip, from ``a`` and ``b`` to ``z``; ``m`` lanes count.
     """
-    kinds = {name: "item" if name in ("a", "b") else "real" for name in read}
-    filled = "".join(f" {name} = fill_{kinds[name]}({name}, {name}_, m);" for name in read)
+    filled = "".join(f" fill({name}, {name}_, m, sizeof(item)); {name} = {name}_;" for name in read)
     return [
-        f"  for (int64_t at = 0; at < {length}; at += {_LANES}) {{",
-        f"    const int m = {length} - at < {_LANES} ? (int)({length} - at) : {_LANES};",
-        *(
-            f"    const {kinds[name]}* {name} = {array} + at; {kinds[name]} {name}_[{_LANES}];"
-            for name, array in read.items()
-        ),
-        f"    item* z = {write} + at; item z_[{_LANES}];",
-        f"    if (m < {_LANES}) {{{filled} z = z_; }}",
-        "    #pragma GCC ivdep",
-        f"    for (int l = 0; l < {_LANES}; l++) {{ {body} }}",
-        f"    if (m < {_LANES}) memcpy({write} + at, z_, m * sizeof(item));",
-        *([f"    {after}"] if after else []),
+        f"  for (int64_t at = 0; at < {length}; at += LANES) {{",
+        f"    const int m = {length} - at < LANES ? (int)({length} - at) : LANES;",
+        *(f"    const item* {name} = {array} + at; item {name}_[LANES];" for name, array in read.items()),
+        "    item *z = to + at, z_[LANES];",
+        f"    if (m < LANES) {{{filled} z = z_; }}",
+        *body,
+        "    if (m < LANES) __builtin_memcpy(to + at, z_, m * sizeof(item));",
         "  }",
     ]

@@ -33,6 +33,9 @@ VECTOR = [
     "erfc",
 ]
 
+#: Functions that GCC knows itself.
+SCALAR = ["fabs", "floor", "rint", "sqrt"]
+
 TEMPLATES: Mapping[str, str] = {
     "add": "{0} + {1}",
     "sub": "{0} - {1}",
@@ -70,21 +73,20 @@ TEMPLATES: Mapping[str, str] = {
 CONDITIONS = frozenset({"lt", "le", "eq", "and", "or", "not"})
 
 _HELPERS = {
-    "sign": "static inline real sign(real x) { return x > 0 ? (real)1 : x < 0 ? (real)-1 : x; }",
+    "sign": "INLINE real sign(real x) { return x > 0 ? (real)1 : x < 0 ? (real)-1 : x; }",
     # NaN in either argument gives NaN, as in torch
-    "maximum": "static inline real maximum(real a, real b) { return (a > b || a != a) ? a : b; }",
-    "minimum": "static inline real minimum(real a, real b) { return (a < b || a != a) ? a : b; }",
+    "maximum": "INLINE real maximum(real a, real b) { return (a > b || a != a) ? a : b; }",
+    "minimum": "INLINE real minimum(real a, real b) { return (a < b || a != a) ? a : b; }",
 }
 
 
 def _head(double: bool) -> str:
     """Return the function that keeps the upper half of the significant bits."""
     whole, mask = ("int64_t", "-(1LL << 27)") if double else ("int32_t", "-(1 << 12)")
-    return (
-        f"static inline real head(real x) {{ union {{ real f; {whole} i; }} u = {{ x }}; u.i &= {mask}; return u.f; }}"
-    )
+    return f"INLINE real head(real x) {{ union {{ real f; {whole} i; }} u = {{ x }}; u.i &= {mask}; return u.f; }}"
 
 
+@lru_cache(maxsize=1024)
 def helper(name: str, double: bool) -> str | None:
     """Return the C definition of a function that the library lacks, None when it needs none.
 
@@ -92,7 +94,6 @@ def helper(name: str, double: bool) -> str | None:
         name: a word of a template, such as ``erfcx``.
         double: for float64, else for float32.
     """
-    name = "decay" if name == "exponential" else name
     if name in _HELPERS:
         return _HELPERS[name]
     if name in _SPECIAL:
@@ -100,7 +101,6 @@ def helper(name: str, double: bool) -> str | None:
     return None
 
 
-@lru_cache(maxsize=16)
 def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], tolerance: float) -> tuple[mpmath.mpf, ...]:
     """Return the Chebyshev coefficients of ``function`` on [-1, 1], down to ``tolerance`` of the largest."""
     n = 64
@@ -116,14 +116,16 @@ def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], tolerance: float) ->
     return tuple(coefficients[: keep + 1])
 
 
-def _polynomial(name: str, function: Callable[[mpmath.mpf], mpmath.mpf], double: bool, scale: float = 1.0) -> str:
-    """Return a C function that is ``function(t / scale)`` on ``|t| <= scale``, by a polynomial."""
+def _polynomial(
+    name: str, function: Callable[[mpmath.mpf], mpmath.mpf], double: bool, scale: float = 1.0, spare: int = 0
+) -> str:
+    """Return a C function that is ``function(t)`` on ``|t| <= scale``, by a polynomial that may lack ``spare`` bits."""
     with mpmath.workdps(30):
-        series = chebyshev(function, 2.0**-55 if double else 2.0**-27)
+        series = chebyshev(lambda t: function(t * mpmath.mpf(scale)), 2.0 ** (spare - (55 if double else 27)))
         coefficients = [c / mpmath.mpf(scale) ** k for k, c in enumerate(_monomials(series))]
     suffix = "" if double else "f"
     first, *rest = [f"{float(c)!r}{suffix}" for c in reversed(coefficients)]
-    lines = [f"static inline real {name}(real t) {{", f"  real s = {first};"]
+    lines = [f"INLINE real {name}(real t) {{", f"  real s = {first};"]
     return "\n".join([*lines, *(f"  s = MADD(s, t, {c});" for c in rest), "  return s;", "}"])
 
 
@@ -141,44 +143,72 @@ def _monomials(series: Sequence[mpmath.mpf]) -> list[mpmath.mpf]:
     return result
 
 
+def _decay(double: bool) -> str:
+    """Return exp of an argument that is not positive: ``2**n (1 + r + r**2 q(r))``, ``|r| <= log(2) / 2``, in 1 ulp.
+
+    ``n`` is rounded by adding 1.5 * 2**(p - 1), the exponent's bias and ``lift``, so that the last bits are those of
+    ``2**(n + lift)``; results may be subnormal, and are 0 where those bits are.
+    """
+    whole, bits, bias, lift, f = ("int64_t", 52, 1023, 54, "") if double else ("int32_t", 23, 127, 24, "f")
+    high, low = _two_parts_of_log2(double)
+    least = -round((bias + lift + 0.05) * math.log(2), 1)
+    return "\n".join(
+        [
+            _polynomial("decay_factor", _exp_factor, double, math.log(2) / 2, 6),
+            "INLINE real decay(real x) {",
+            f"  const real magic = 0x1.8p{bits}{f} + {bias + lift};",
+            f"  const real a = x < {least}{f} ? {least}{f} : x;  // NaN stays",
+            f"  union {{ real f; u{whole} i; }} t = {{ MADD(a, {1 / math.log(2)!r}{f}, magic) }}, power;",
+            "  const real n = t.f - magic;",
+            f"  const real r = MADD(n, {-low!r}{f}, MADD(n, {-high!r}{f}, a));",
+            f"  power.i = t.i << {bits};",
+            f"  return MADD(r, MADD(r, decay_factor(r), 1), 1) * power.f * 0x1p-{lift}{f};",
+            "}",
+        ]
+    )
+
+
 def _exponential(double: bool) -> str:
     """Return exp as ``2**n 2**n (1 + r + r**2 q(r))``, ``|r| <= log(2)``: within 2 ulp, inline, without a branch.
 
-    ``n`` is rounded by adding 1.5 * 2**(p - 1) and the exponent's bias, so that the last bits are those of ``2**n``.
-    The power goes in twice: results may be subnormal. ``decay`` is the same where the argument is not positive.
+    As :func:`_decay`, but the power goes in twice, so that it covers both ends of the range.
     """
-
-    def factor(t: mpmath.mpf) -> mpmath.mpf:  # (exp(r) - 1 - r) / r**2
-        r = t * mpmath.log(2)
-        return mpmath.fsum(r**k / mpmath.factorial(k + 2) for k in range(30))
-
     whole, bits, bias, limit, f = ("int64_t", 52, 1023, 1100, "") if double else ("int32_t", 23, 127, 120, "f")
-    with mpmath.workdps(40):
-        keep = 32 if double else 15  # bits of 2 log(2): its product with n is exact
-        high = mpmath.floor(mpmath.log(2) * 2**keep) / 2**keep * 2
-        low = 2 * mpmath.log(2) - high
+    high, low = _two_parts_of_log2(double)
     return "\n".join(
         [
-            _polynomial("exponential_factor", factor, double, math.log(2)),
-            "static inline real decay(real x) {",
+            _polynomial("exponential_factor", _exp_factor, double, math.log(2)),
+            "INLINE real exponential(real x) {",
             f"  const real magic = 0x1.8p{bits}{f} + {bias};",
-            f"  const real a = x < -{limit} ? -(real){limit} : x;  // NaN stays",
+            f"  const real b = x > {limit} ? (real){limit} : x, a = b < -{limit} ? -(real){limit} : b;  // NaN stays",
             f"  union {{ real f; u{whole} i; }} t = {{ MADD(a, {0.5 / math.log(2)!r}{f}, magic) }}, power;",
             "  const real n = t.f - magic;",
-            f"  const real r = MADD(n, {-float(low)!r}{f}, a - n * {float(high)!r}{f});",
+            f"  const real r = MADD(n, {-2 * low!r}{f}, MADD(n, {-2 * high!r}{f}, a));",
             f"  power.i = t.i << {bits};",
             "  return (MADD(r * r, exponential_factor(r), r) + 1) * power.f * power.f;",
             "}",
-            f"static inline real exponential(real x) {{ return decay(x > {limit} ? (real){limit} : x); }}",
         ]
     )
+
+
+def _exp_factor(r: mpmath.mpf) -> mpmath.mpf:
+    """Return ``(exp(r) - 1 - r) / r**2``."""
+    return mpmath.fsum(r**k / mpmath.factorial(k + 2) for k in range(30))
+
+
+def _two_parts_of_log2(double: bool) -> tuple[float, float]:
+    """Return log(2) as a number whose product with an exponent is exact, and the rest."""
+    keep = 32 if double else 15
+    with mpmath.workdps(40):
+        high = mpmath.floor(mpmath.log(2) * 2**keep) / 2**keep
+        return float(high), float(mpmath.log(2) - high)
 
 
 def _rest(double: bool) -> str:
     return "\n".join(
         [
             _head(double).replace(" head(", " rest_head("),
-            "static inline real rest(real a, real b, real p) {",
+            "INLINE real rest(real a, real b, real p) {",
             "#ifdef FUSED",
             "  return MADD(a, b, -p);",
             "#else",
@@ -209,7 +239,7 @@ def _erfcx(double: bool) -> str:
     return "\n".join(
         [
             _polynomial("erfcx_series", _erfcx_scaled, double),
-            "static inline real erfcx(real x) {",
+            "INLINE real erfcx(real x) {",
             "  const real u = x > (real)1e15 ? (real)1e15 : x, below = 1 + 2 * u;",
             "  const real r = 1 / ((u + 4) * below), q = r * below;",
             "  const real value = erfcx_series((u - 4) * q) * (r * (u + 4));",
@@ -240,7 +270,7 @@ def _bessel(order: int, double: bool) -> str:
         [
             _polynomial(f"{name}_near", near, double),
             _polynomial(f"{name}_far", far, double),
-            f"static inline real {name}(real x) {{",
+            f"INLINE real {name}(real x) {{",
             f"  real a = fabs{suffix}(x), low = a < 8 ? a : 8, high = a < 8 ? 8 : a;",
             f"  real far = {name}_far(16 / high - 1) / sqrt{suffix}(high);",
             f"  real near = {name}_near(low / 4 - 1){odd};",
@@ -253,7 +283,8 @@ def _bessel(order: int, double: bool) -> str:
 _SPECIAL: Mapping[str, Callable[[bool], str]] = {
     "head": _head,
     "rest": _rest,
-    "decay": _exponential,
+    "decay": _decay,
+    "exponential": _exponential,
     "erfcx": _erfcx,
     "i0e": lambda double: _bessel(0, double),
     "i1e": lambda double: _bessel(1, double),

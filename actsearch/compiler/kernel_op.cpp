@@ -3,8 +3,11 @@
 // Forward saves the input and the parameters, nothing else; backward recomputes. Work is split over torch's threads in
 // blocks that depend on the shape alone, so that sums do not depend on the number of threads.
 #include <ATen/ATen.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
+#include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/utils/pybind.h>
 
 using at::Tensor;
@@ -23,11 +26,21 @@ typedef void (*ValueChannel)(const void*, void*, const void* const*, int64_t, in
 typedef void (*SlopesChannel)(const void*, const void*, void*, const void* const*, double*, double*, int64_t, int64_t,
                               int64_t);
 
-// What a kernel library holds for one program and one type; made once and never freed, as the library is.
-struct Kernel {
-  int64_t value, slopes, value_channel, slopes_channel;
-  PyObject* second;  // called with (x, gradient, *parameters) when the backward is to be differentiated
+// Addresses of the loops for one type; 0 where they have not been built.
+struct Loops {
+  int64_t value = 0, slopes = 0;
 };
+
+// What runs one program; made once and never freed, as libraries are.
+struct Kernel {
+  Loops loops[3][2];  // by slot; for parameters of one number each, and of a number a channel
+  size_t n_parameters;
+  PyObject* second;   // called with (x, gradient, *parameters) when the backward is to be differentiated
+};
+
+int slot(at::ScalarType type) {
+  return type == at::kFloat ? 0 : type == at::kDouble ? 1 : type == at::kBFloat16 ? 2 : -1;
+}
 
 // How a dense tensor is read: (outer, channels, inner); channels is 0 when no parameter has a value a channel.
 struct Layout {
@@ -41,6 +54,7 @@ char* at_item_mutable(const Tensor& t, int64_t i) { return (char*)t.data_ptr() +
 int64_t channel_dim(const Tensor& x, const variable_list& parameters) {
   int64_t found = -1;
   for (const Tensor& p : parameters) {
+    if (p.dim() > x.dim()) return -2;
     if (p.numel() == 1) continue;
     for (int64_t i = 0; i < p.dim(); i++) {
       if (p.size(i) == 1) continue;
@@ -71,12 +85,20 @@ bool readable(const Tensor& x, int64_t dim) {
   return x.is_non_overlapping_and_dense() && x.stride(dim) == 1;
 }
 
+Tensor empty_as(const Tensor& x) { return at::detail::empty_strided_cpu(x.sizes(), x.strides(), x.scalar_type()); }
+
 variable_list as_arrays(const Tensor& x, const variable_list& parameters, const Layout& layout) {
   const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   variable_list arrays;
+  arrays.reserve(parameters.size());
   for (const Tensor& p : parameters) {
-    Tensor array = p.detach().to(type).reshape({-1});
-    arrays.push_back(layout.channels && p.numel() == 1 ? array.expand({layout.channels}).contiguous() : array.contiguous());
+    const bool repeated = layout.channels && p.numel() == 1;
+    if (p.scalar_type() == type && p.is_contiguous() && !repeated) {
+      arrays.push_back(p);
+    } else {
+      Tensor array = p.detach().to(type).reshape({-1});
+      arrays.push_back(repeated ? array.expand({layout.channels}).contiguous() : array.contiguous());
+    }
   }
   return arrays;
 }
@@ -87,17 +109,17 @@ std::vector<const void*> pointers(const variable_list& arrays) {
   return result;
 }
 
-Tensor value(const Kernel& kernel, const Tensor& x, const variable_list& parameters, const Layout& layout) {
-  Tensor y = at::empty_like(x);
+Tensor value(const Loops& loops, const Tensor& x, const variable_list& parameters, const Layout& layout) {
+  Tensor y = empty_as(x);
   const variable_list arrays = as_arrays(x, parameters, layout);
   const auto p = pointers(arrays);
   if (!layout.channels) {
-    const auto run = (Value)kernel.value;
+    const auto run = (Value)loops.value;
     at::parallel_for(0, x.numel(), kGrain, [&](int64_t from, int64_t to) {
       run(at_item(x, from), at_item_mutable(y, from), p.data(), to - from);
     });
   } else {
-    const auto run = (ValueChannel)kernel.value_channel;
+    const auto run = (ValueChannel)loops.value;
     const int64_t row = layout.channels * layout.inner;
     at::parallel_for(0, layout.outer, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, row)), [&](int64_t from, int64_t to) {
       run(at_item(x, from * row), at_item_mutable(y, from * row), p.data(), to - from, layout.channels, layout.inner);
@@ -106,71 +128,77 @@ Tensor value(const Kernel& kernel, const Tensor& x, const variable_list& paramet
   return y;
 }
 
-// Sum over the first dimension in its order, compensated (Neumaier).
-Tensor summed(const Tensor& parts) {
-  const int64_t n = parts.size(0), width = parts.size(1);
-  Tensor total = at::zeros({width}, parts.options());
-  const double* part = parts.const_data_ptr<double>();
-  double* sum = total.data_ptr<double>();
-  std::vector<double> rest(width, 0.0);
-  for (int64_t i = 0; i < n; i++)
-    for (int64_t j = 0; j < width; j++) {
-      const double v = part[i * width + j], s = sum[j] + v;
-      if (std::isfinite(s)) rest[j] += std::abs(sum[j]) >= std::abs(v) ? (sum[j] - s) + v : (v - s) + sum[j];
-      sum[j] = s;
-    }
+// Sums of the columns of n rows, in the rows' order, compensated (Neumaier).
+std::vector<double> summed(const std::vector<double>& parts, int64_t width) {
+  std::vector<double> sum(width, 0.0), rest(width, 0.0);
+  for (size_t i = 0; i < parts.size(); i++) {
+    const int64_t j = i % width;
+    const double v = parts[i], s = sum[j] + v;
+    if (std::isfinite(s)) rest[j] += std::abs(sum[j]) >= std::abs(v) ? (sum[j] - s) + v : (v - s) + sum[j];
+    sum[j] = s;
+  }
   for (int64_t j = 0; j < width; j++) sum[j] += rest[j];
-  return total;
+  return sum;
 }
 
-variable_list slopes(const Kernel& kernel, const Tensor& x, const Tensor& g, const variable_list& parameters,
+// The numbers from the first on, as a tensor like p.
+Tensor gradient_of(const Tensor& p, const double* first) {
+  if (p.scalar_type() == at::kFloat && p.numel() == 1) {
+    Tensor result = at::detail::empty_cpu(p.sizes(), at::kFloat);
+    *result.data_ptr<float>() = (float)*first;
+    return result;
+  }
+  Tensor result = at::detail::empty_cpu(p.sizes(), at::kDouble);
+  std::copy(first, first + p.numel(), result.data_ptr<double>());
+  return result.to(p.scalar_type());
+}
+
+variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const variable_list& parameters,
                      const Layout& layout) {
-  Tensor gx = at::empty_like(x);
+  Tensor gx = empty_as(x);
   const variable_list arrays = as_arrays(x, parameters, layout);
   const auto p = pointers(arrays);
   const int64_t n = (int64_t)parameters.size();
   if (!n) {
-    const auto run = (Slopes)kernel.slopes;
+    const auto run = (Slopes)loops.slopes;
     at::parallel_for(0, x.numel(), kGrain, [&](int64_t from, int64_t to) {
       run(at_item(x, from), at_item(g, from), at_item_mutable(gx, from), p.data(), nullptr, to - from);
     });
     return {gx};
   }
   const int64_t width = layout.channels ? layout.channels : 1;
-  Tensor total;
+  std::vector<double> parts;
   if (!layout.channels) {
-    const auto run = (Slopes)kernel.slopes;
+    const auto run = (Slopes)loops.slopes;
     const int64_t blocks = (x.numel() + kBlock - 1) / kBlock;
-    Tensor parts = at::zeros({blocks, n}, at::kDouble);
-    double* sums = parts.data_ptr<double>();
+    parts.resize(blocks * n);
     at::parallel_for(0, blocks, kGrain / kBlock, [&](int64_t from, int64_t to) {
       for (int64_t b = from; b < to; b++) {
         const int64_t first = b * kBlock, count = std::min(kBlock, x.numel() - first);
-        run(at_item(x, first), at_item(g, first), at_item_mutable(gx, first), p.data(), sums + b * n, count);
+        run(at_item(x, first), at_item(g, first), at_item_mutable(gx, first), p.data(), parts.data() + b * n, count);
       }
     });
-    total = summed(parts);
   } else {
-    const auto run = (SlopesChannel)kernel.slopes_channel;
+    const auto run = (SlopesChannel)loops.slopes;
     const int64_t row = layout.channels * layout.inner, size = (layout.outer + kGroups - 1) / kGroups;
     const int64_t groups = size ? (layout.outer + size - 1) / size : 0;
-    Tensor parts = at::zeros({groups, n * width}, at::kDouble), rests = at::zeros_like(parts);
-    double *sums = parts.data_ptr<double>(), *rest = rests.data_ptr<double>();
+    parts.resize(groups * n * width);
+    std::vector<double> rests(parts.size());
     at::parallel_for(0, groups, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, row * size)), [&](int64_t from, int64_t to) {
       for (int64_t b = from; b < to; b++) {
         const int64_t first = b * size, count = std::min(size, layout.outer - first);
         run(at_item(x, first * row), at_item(g, first * row), at_item_mutable(gx, first * row), p.data(),
-            sums + b * n * width, rest + b * n * width, count, layout.channels, layout.inner);
+            parts.data() + b * n * width, rests.data() + b * n * width, count, layout.channels, layout.inner);
       }
     });
-    total = summed(parts.sub_(rests));
+    for (size_t i = 0; i < parts.size(); i++) parts[i] -= rests[i];
   }
-  total = total.view({n, width});
+  const std::vector<double> total = summed(parts, n * width);
   variable_list result{gx};
   for (int64_t j = 0; j < n; j++) {
-    Tensor one = total[j];
-    if (parameters[j].numel() == 1 && width > 1) one = summed(one.reshape({width, 1}));
-    result.push_back(one.to(parameters[j].scalar_type()).view(parameters[j].sizes()));
+    const double* first = total.data() + j * width;
+    const bool whole = parameters[j].numel() == 1 && width > 1;
+    result.push_back(gradient_of(parameters[j], whole ? summed({first, first + width}, 1).data() : first));
   }
   return result;
 }
@@ -193,8 +221,12 @@ struct Run : torch::autograd::Function<Run> {
     ctx->save_for_backward(saved);
     ctx->saved_data["kernel"] = kernel;
     ctx->saved_data["dim"] = dim;
+    return direct(*(const Kernel*)kernel, x, parameters, dim);
+  }
+
+  static Tensor direct(const Kernel& kernel, const Tensor& x, const variable_list& parameters, int64_t dim) {
     const Tensor read = readable(x, dim) ? x : x.contiguous();
-    return value(*(const Kernel*)kernel, read, parameters, layout_of(read, dim));
+    return value(kernel.loops[slot(x.scalar_type())][dim >= 0], read, parameters, layout_of(read, dim));
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -204,15 +236,15 @@ struct Run : torch::autograd::Function<Run> {
     const Kernel& kernel = *(const Kernel*)ctx->saved_data["kernel"].toInt();
     const int64_t dim = ctx->saved_data["dim"].toInt();
     variable_list result;
-    // a batch of gradients at once (is_grads_batched) and zeros have no memory to read, others are of the other sign
-    const bool memory = grads[0].has_storage() && !grads[0].is_neg() && !grads[0]._is_zerotensor();
-    if (at::GradMode::is_enabled() || !memory) {
+    // a batch of gradients at once (is_grads_batched) has no memory of its own to read
+    const bool batched = !grads[0].has_storage();
+    if (at::GradMode::is_enabled() || batched) {
       result = second(kernel, x, grads[0], parameters);
     } else {
       const Tensor read = readable(x, dim) ? x : x.contiguous();
       Tensor g = grads[0].to(x.scalar_type());
       if (g.strides() != read.strides()) g = at::empty_like(read).copy_(g);
-      result = slopes(kernel, read, g, parameters, layout_of(read, dim));
+      result = slopes(kernel.loops[slot(x.scalar_type())][dim >= 0], read, g, parameters, layout_of(read, dim));
     }
     result.push_back(Tensor());
     result.push_back(Tensor());
@@ -220,25 +252,62 @@ struct Run : torch::autograd::Function<Run> {
   }
 };
 
-int64_t make_kernel(int64_t value, int64_t slopes, int64_t value_channel, int64_t slopes_channel, pybind11::object second) {
-  return (int64_t) new Kernel{value, slopes, value_channel, slopes_channel, second.release().ptr()};
+// Whether the tensor is dense memory of the CPU and nothing more: no subclass, no transform, no tangent.
+bool plain(const Tensor& t) {
+  static const uint64_t keys = at::empty({0}).key_set().raw_repr();
+  return !(t.key_set().raw_repr() & ~keys) && slot(t.scalar_type()) >= 0 && !t._fw_grad(0).defined();
 }
 
-// The function at x; None when no kernel serves these shapes.
-pybind11::object run(const Tensor& x, const variable_list& parameters, int64_t kernel) {
+// Whether the thread runs operations as they are: outside every transform, trace and dispatch mode.
+bool eager() {
+  static const uint64_t keys = (c10::default_included_set | c10::autocast_dispatch_keyset).raw_repr();
+  return !(c10::impl::tls_local_dispatch_key_set().included_.raw_repr() & ~keys);
+}
+
+// Called as f(x, *parameters): the function at x; None where these kernels do not serve.
+PyObject* call(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+  HANDLE_TH_ERRORS
+  const Kernel& kernel = *(const Kernel*)PyCapsule_GetPointer(self, nullptr);
+  for (Py_ssize_t i = 0; i < count; i++)
+    if (!THPVariable_CheckTypeExact(Py_TYPE(arguments[i])) || !plain(THPVariable_Unpack(arguments[i]))) Py_RETURN_NONE;
+  if ((size_t)count != kernel.n_parameters + 1 || !eager()) Py_RETURN_NONE;
+  const Tensor& x = THPVariable_Unpack(arguments[0]);
+  variable_list parameters;
+  parameters.reserve(count - 1);
+  bool grad = x.requires_grad();
+  for (Py_ssize_t i = 1; i < count; i++) {
+    parameters.push_back(THPVariable_Unpack(arguments[i]));
+    grad = grad || parameters.back().requires_grad();
+  }
   const int64_t dim = channel_dim(x, parameters);
-  if (dim == -2) return pybind11::none();
+  if (dim == -2 || !kernel.loops[slot(x.scalar_type())][dim >= 0].value) Py_RETURN_NONE;
   Tensor y;
   {
     pybind11::gil_scoped_release release;
-    y = Run::apply(x, at::TensorList(parameters), kernel, dim);
+    y = grad && at::GradMode::is_enabled() ? Run::apply(x, at::TensorList(parameters), (int64_t)&kernel, dim)
+                                           : Run::direct(kernel, x, parameters, dim);
   }
-  return pybind11::cast(y);
+  return THPVariable_Wrap(std::move(y));
+  END_HANDLE_TH_ERRORS
+}
+
+PyMethodDef kCall = {"kernel", (PyCFunction)(void (*)())call, METH_FASTCALL, nullptr};
+
+// The kernel of a program, still without loops: a handle to add some, and what is to be called.
+pybind11::tuple make_kernel(size_t n_parameters, pybind11::object second) {
+  auto* kernel = new Kernel{{}, n_parameters, second.release().ptr()};
+  auto capsule = pybind11::reinterpret_steal<pybind11::object>(PyCapsule_New(kernel, nullptr, nullptr));
+  auto function = pybind11::reinterpret_steal<pybind11::object>(PyCFunction_New(&kCall, capsule.ptr()));
+  return pybind11::make_tuple((int64_t)kernel, function);
+}
+
+void set_loops(int64_t kernel, int slot, bool channels, int64_t value, int64_t slopes) {
+  ((Kernel*)kernel)->loops[slot][channels] = {value, slopes};
 }
 
 }  // namespace
 
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("make_kernel", &make_kernel);
-  m.def("run", &run);
+  m.def("set_loops", &set_loops);
 }

@@ -20,10 +20,17 @@ _GROUPS = 64
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 
 
-def run(loops: Loops, second: Second, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor | None:
-    """Return the function at ``x``; None when no kernel serves these shapes."""
-    dim = channel_dim(x, parameters)
-    y: torch.Tensor | None = None if dim is None else _Run.apply(loops, second, dim, x, *parameters)  # type: ignore[no-untyped-call]
+def run(loops: Loops, second: Second, dim: int, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the function at ``x``.
+
+    Args:
+        loops: of the kind that ``dim`` asks for.
+        second: the derivative that can be differentiated itself.
+        dim: what :func:`channel_dim` says.
+        x: a plain tensor of the CPU.
+        parameters: the same.
+    """
+    y: torch.Tensor = _Run.apply(loops, second, dim, x, *parameters)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -52,7 +59,7 @@ class _Run(torch.autograd.Function):
         if dim < 0:
             _call(loops.value, [x, y, _table(arrays)], [x.numel()])
         else:
-            _call(loops.value_channel, [x, y, _table(arrays)], _sizes(x, dim))
+            _call(loops.value, [x, y, _table(arrays)], _sizes(x, dim))
         return y
 
     @staticmethod
@@ -101,7 +108,7 @@ def _groups(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays
     rests = torch.zeros_like(parts)
     table = _table(arrays)
     for row, (a, b, c) in enumerate(zip(*pieces, strict=True)):
-        _call(ctx.loops.slopes_channel, [a, b, c, table, parts[row], rests[row]], [a.shape[0], channels, inner])
+        _call(ctx.loops.slopes, [a, b, c, table, parts[row], rests[row]], [a.shape[0], channels, inner])
     return parts - rests
 
 
