@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from actsearch.errors import TaskError
 from actsearch.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def make_task(
     batch_size: int = 100,
     learning_rate: float | None = None,
     schedule: Schedule = "cosine",
+    width: float = 1.0,
 ) -> Task:
     """Return the task. Nets, cheapest first:
 
@@ -42,15 +44,29 @@ def make_task(
         batch_size: examples a batch; the paper's is 100.
         learning_rate: Adam's; None: a good one for each net.
         schedule: ``"constant"`` or ``"cosine"``, over ``n_steps``.
+        width: multiplies the width of hidden layers, as a control for activations that add weights.
+
+    Raises:
+        TaskError: a hidden layer would have no unit.
     """
+    if not 1 / 25 <= width < float("inf"):
+        raise TaskError(f"width is {width}; at least 0.04 is allowed, which leaves a unit in each hidden layer")
     rates = {net: learning_rate or rate for net, rate in _LEARNING_RATES.items()}
     return Task(
         name="mnist1d",
-        nets={net: partial(_net, net, learning_rate=rate, schedule=schedule) for net, rate in rates.items()},
+        nets={
+            net: partial(_net, net, learning_rate=rate, schedule=schedule, width=width) for net, rate in rates.items()
+        },
         data=partial(_data, batch_size=batch_size),
         chance=1 / _N_CLASSES,
         n_steps=n_steps,
-        settings={"n_steps": n_steps, "batch_size": batch_size, "learning_rate": rates, "schedule": schedule},
+        settings={
+            "n_steps": n_steps,
+            "batch_size": batch_size,
+            "learning_rate": rates,
+            "schedule": schedule,
+            **({"width": width} if width != 1 else {}),
+        },
         takes_gain=True,
     )
 
@@ -62,15 +78,17 @@ def _net(
     *,
     learning_rate: float,
     schedule: Schedule,
+    width: float,
 ) -> LightningModule:
     from actsearch.tasks._classifier import Classifier
     from actsearch.tasks._nets import MLP, Conv1dNet, ResidualMLP
 
+    n = round(width * {"mlp": 100, "deep": 64, "residual": 64, "conv": 25}[name])
     bodies: dict[str, Callable[[], nn.Module]] = {
-        "mlp": lambda: MLP(activation, (_N_INPUTS, 100, 100, _N_CLASSES), gain),
-        "deep": lambda: MLP(activation, (_N_INPUTS, *[64] * 8, _N_CLASSES), gain),
-        "residual": lambda: ResidualMLP(activation, _N_INPUTS, _N_CLASSES, width=64, n_blocks=6, gain=gain),
-        "conv": lambda: Conv1dNet(activation, _N_CLASSES, gain=gain),
+        "mlp": lambda: MLP(activation, (_N_INPUTS, n, n, _N_CLASSES), gain),
+        "deep": lambda: MLP(activation, (_N_INPUTS, *[n] * 8, _N_CLASSES), gain),
+        "residual": lambda: ResidualMLP(activation, _N_INPUTS, _N_CLASSES, width=n, n_blocks=6, gain=gain),
+        "conv": lambda: Conv1dNet(activation, _N_CLASSES, channels=n, gain=gain),
     }
     return Classifier(bodies[name](), learning_rate, schedule)
 

@@ -65,6 +65,7 @@ def test_nets_are_chosen_in_the_order_given() -> None:
     [
         ("mnist1", {}, r"unknown task 'mnist1'; did you mean 'mnist1d'\? \(known: digits, mnist1d, toy\)"),
         ("fit", {}, "unknown task 'fit'"),
+        ("mnist1d", {"width": 0.0}, "width is 0.0; at least 0.04 is allowed"),
         ("mnist1d", {"nets": ("depe",)}, "task 'mnist1d' has no net 'depe'; did you mean 'deep'"),
         ("toy", {"n_step": 3}, "task 'toy' has no setting 'n_step'; did you mean 'n_steps'"),
         ("toy", {"n_steps": 0}, "task 'toy': n_steps is 0, not a whole number of at least 1"),

@@ -1,0 +1,275 @@
+"""Do learnable activations pay, beside wider nets and longer training of relu?
+
+Each activation is fitted on mnist1d (nets ``mlp``, ``residual``, ``conv``) and digits (``conv``): its learning rate is
+tuned on validation over the same grid as everyone's, then every function gets the same fresh seeds and fresh data, and
+the test split is opened once. Learnable activations add weights and time, so each is compared with relu three times:
+with relu in the same net, with the narrowest wider net of relu that has at least as many weights (mnist1d), and with
+the shortest longer training of relu that took at least as long.
+
+    python scripts/compare_adaptive.py --n-replicates 8
+
+Everything is kept in one journal file, so a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import actsearch
+from actsearch.report.display import display
+from actsearch.report.figures.style import BEST, GREY, RC, REFERENCE
+from actsearch.study import stats
+from actsearch.study.storage import open_storage
+
+FIXED = {"relu": "relu", "gelu": "gelu", "silu": "silu", "mish": "mish"}
+LEARNED = {
+    "PReLU, per channel": "prelu(granularity=channel)",
+    "Swish, learned beta": "swish_beta(granularity=channel)",
+    "ACON-C": "acon_c(granularity=channel)",
+    "Meta-ACON": "meta_acon()",
+    "PAU, start leaky_relu": "rational(start=leaky_relu)",
+    "PAU, start identity": "rational(start=identity)",
+    "Dynamic ReLU A": "dynamic_relu(variant=A)",
+    "Dynamic ReLU B": "dynamic_relu(variant=B)",
+    "Dynamic ReLU C": "dynamic_relu(variant=C)",
+    "mixture, convex": "mixture(combination=convex)",
+    "mixture, affine": "mixture(combination=affine)",
+    "APL": "apl(granularity=channel)",
+    "PWLU": "pwlu()",
+    "B-spline": "b_spline()",
+    "Snake": "snake(granularity=channel)",
+    "Hermite": "hermite()",
+    "Fourier": "fourier()",
+}
+CELLS = (("mnist1d", "mlp"), ("mnist1d", "residual"), ("mnist1d", "conv"), ("digits", "conv"))
+WIDTHS = (1.25, 1.6, 2.5)  # of hidden layers, times their own
+LENGTHS = (1.5, 3.0, 6.0)  # of the training, times its own
+REFERENCE_NAME = "relu"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What became of one activation in one cell: test metric by replicate, seconds of a fit, weights of the net."""
+
+    name: str
+    tests: tuple[float, ...]
+    seconds: float
+    n_parameters: int
+    factor: float
+    n_diverged: int
+
+
+def fit(
+    names: Mapping[str, str], task: str, net: str, args: argparse.Namespace, *, width: float = 1.0, length: float = 1.0
+) -> dict[str, Fitted]:
+    """Tune and fit activations in one cell; relu is always among them."""
+    n_steps = {"mnist1d": args.n_steps, "digits": args.n_steps // 2}[task]
+    settings = {"width": width} if width != 1 else {}
+    cell = actsearch.load_task(task, nets=(net,), n_steps=round(n_steps * length), **settings)
+    name = f"{task}-{net}-width{width:g}-length{length:g}"
+    storage = args.out / "compare_adaptive.journal"
+    comparison = actsearch.compare(
+        list(names.values()),
+        cell,
+        args.n_replicates,
+        panel=(),
+        reference=FIXED[REFERENCE_NAME],
+        normalise=False,
+        n_tuning_replicates=2,
+        storage=storage,
+        name=name,
+        callbacks=[display()],
+    )
+    study = optuna.load_study(study_name=f"{name}/finals", storage=open_storage(storage, read_only=True))
+    final = [t.user_attrs for t in study.get_trials() if t.user_attrs.get("stage") == "final"]
+    fitted = {}
+    for shown, spec in names.items():
+        row, own = comparison.row(spec), [attributes for attributes in final if attributes["expr"] == spec]
+        fitted[shown] = Fitted(
+            name=shown,
+            tests=row.per_replicate,
+            seconds=statistics.median(attributes["seconds"] for attributes in own),
+            n_parameters=max(attributes["n_parameters"] for attributes in own),
+            factor=row.learning_rate_factor,
+            n_diverged=row.n_diverged,
+        )
+    return fitted
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All fits of one task and net: of the activations, and of relu in wider nets and in longer trainings."""
+
+    task: str
+    net: str
+    fitted: Mapping[str, Fitted]
+    wider: Mapping[float, Fitted]
+    longer: Mapping[float, Fitted]
+
+    @property
+    def relu(self) -> Fitted:
+        """The reference."""
+        return self.fitted[REFERENCE_NAME]
+
+    def of_equal_size(self, name: str) -> tuple[float, Fitted] | None:
+        """Return relu in the narrowest net that has at least as many weights, with its width; None: none has."""
+        return next(((w, f) for w, f in self.wider.items() if f.n_parameters >= self.fitted[name].n_parameters), None)
+
+    def of_equal_time(self, name: str) -> tuple[float, Fitted] | None:
+        """Return relu's shortest training that took at least as long, with its length; None: none did."""
+        return next(((n, f) for n, f in self.longer.items() if f.seconds >= self.fitted[name].seconds), None)
+
+
+def run_cell(task: str, net: str, args: argparse.Namespace) -> Cell:
+    """Fit everything in one cell."""
+    relu = {REFERENCE_NAME: FIXED[REFERENCE_NAME]}
+    # compare needs two functions; gelu comes along for free
+    controls = {**relu, "gelu": FIXED["gelu"]}
+    fitted = fit({**FIXED, **LEARNED}, task, net, args)
+    widths = WIDTHS if task == "mnist1d" else ()
+    wider = {width: fit(controls, task, net, args, width=width)[REFERENCE_NAME] for width in widths}
+    longer = {length: fit(controls, task, net, args, length=length)[REFERENCE_NAME] for length in LENGTHS}
+    base = fitted[REFERENCE_NAME]
+    return Cell(task, net, fitted, {1.0: base, **wider}, {1.0: base, **longer})
+
+
+def difference(fitted: Fitted, other: Fitted | None) -> stats.Difference | None:
+    """Return the paired difference of the test metric."""
+    return None if other is None else stats.paired_difference(fitted.tests, other.tests)
+
+
+def table(cell: Cell) -> list[str]:
+    """Return a cell's rows as Markdown, the best mean first."""
+    rows = [
+        f"### {cell.task}, {cell.net}",
+        "",
+        "| activation | test accuracy | - relu, same net | p (Holm) | - relu, as many weights "
+        "| - relu, as long | weights | time / relu | lr factor |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    order = sorted(cell.fitted.values(), key=lambda fitted: -statistics.fmean(fitted.tests))
+    to_relu = {f.name: difference(f, cell.relu) for f in order if f is not cell.relu}
+    adjusted = dict(zip(to_relu, stats.holm([d.p_value for d in to_relu.values() if d]), strict=True))
+    for fitted in order:
+        own, adjusted_p = to_relu.get(fitted.name), adjusted.get(fitted.name)
+        size, time = cell.of_equal_size(fitted.name), cell.of_equal_time(fitted.name)
+        diverged = f" ({fitted.n_diverged} diverged)" if fitted.n_diverged else ""
+        rows.append(
+            f"| {fitted.name}{diverged} | {statistics.fmean(fitted.tests):.4f} | {_told(own)} | "
+            f"{'' if adjusted_p is None else f'{adjusted_p:.2g}'} | {_control(fitted, size)} | "
+            f"{_control(fitted, time)} | {_cost(fitted, cell)} |"
+        )
+    for kind, fits in (("width", cell.wider), ("length", cell.longer)):
+        for factor, fitted in fits.items():
+            if factor != 1:
+                rows.append(
+                    f"| *relu, {kind} x {factor:g}* | {statistics.fmean(fitted.tests):.4f} | "
+                    f"{_told(difference(fitted, cell.relu))} | | | | {_cost(fitted, cell)} |"
+                )
+    return [*rows, ""]
+
+
+def _told(d: stats.Difference | None) -> str:
+    return "" if d is None else f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
+
+
+def _cost(fitted: Fitted, cell: Cell) -> str:
+    return f"{fitted.n_parameters} | {fitted.seconds / cell.relu.seconds:.2f} | {fitted.factor:g}"
+
+
+def _control(fitted: Fitted, control: tuple[float, Fitted] | None) -> str:
+    """Return the difference to a control, empty where that is the same relu as in the column before."""
+    if control is None:
+        return "none tried"
+    factor, other = control
+    return "" if factor == 1 else f"{_told(difference(fitted, other))} (x {factor:g})"
+
+
+def report(cells: Sequence[Cell], args: argparse.Namespace) -> str:
+    """Return the results as Markdown."""
+    n = len(FIXED) + len(LEARNED)
+    return "\n".join(
+        [
+            "# Learnable activations beside wider nets and longer training",
+            "",
+            f"`python scripts/compare_adaptive.py --n-replicates {args.n_replicates} --n-steps {args.n_steps}`",
+            "",
+            f"{n} activations ({len(LEARNED)} learnable) in {len(cells)} cells; {args.n_steps} steps on mnist1d, "
+            f"{args.n_steps // 2} on digits; Adam, learning rate tuned for each over {{0.3, 1, 3}} times the net's "
+            f"on validation (2 fits each); then {args.n_replicates} fits with fresh seeds and fresh data, the same for "
+            "all, and the test split once. Weights start by He's rule with each activation's own gain. One learning "
+            "rate for weights and activations.",
+            "",
+            "Differences are paired over replicates, with 95 % intervals (Student's t); p of the difference to relu in "
+            f"the same net, Holm over the {n - 1} activations of a cell. The controls, in italics, are relu in wider "
+            "nets and in longer trainings; a column compares with the smallest one that has at least as many weights, "
+            "or took at least as long. An empty field: that is relu in the same net. Times are medians of fits that "
+            "ran two at a time.",
+            "",
+            *(line for cell in cells for line in table(cell)),
+            "![differences](compare_adaptive.png)",
+            "",
+        ]
+    )
+
+
+def picture(cells: Sequence[Cell], path: Path) -> None:
+    """Draw each activation's difference to relu in each cell, with its interval."""
+    with rc_context(RC):
+        n_rows = len(cells[0].fitted) - 1
+        figure = Figure(figsize=(3.2 + 2.1 * len(cells), 1.2 + 0.27 * n_rows), layout="constrained")
+        every = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
+        names = [name for name in cells[0].fitted if name != REFERENCE_NAME]
+        means = {
+            name: statistics.fmean(
+                statistics.fmean(c.fitted[name].tests) - statistics.fmean(c.relu.tests) for c in cells
+            )
+            for name in names
+        }
+        names.sort(key=means.__getitem__)
+        for cell, axes in zip(cells, every, strict=True):
+            _panel(cell, names, axes)
+        figure.suptitle("Test accuracy minus relu's, same net, same steps; orange: learnable", x=0.01, ha="left")
+        figure.savefig(path, dpi=130)
+
+
+def _panel(cell: Cell, names: Sequence[str], axes: Axes) -> None:
+    axes.axvline(0, color=GREY)
+    for place, name in enumerate(names):
+        d = difference(cell.fitted[name], cell.relu)
+        assert d is not None
+        colour = BEST if name in LEARNED else REFERENCE
+        axes.plot([d.low, d.high], [place, place], color=colour)
+        axes.plot(d.mean, place, "o", color=colour, markersize=4)
+    low = min(statistics.fmean(cell.fitted[name].tests) for name in names) - statistics.fmean(cell.relu.tests)
+    axes.set_xlim(max(low - 0.03, -0.2), None)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_title(f"{cell.task}, {cell.net}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n-replicates", type=int, default=8)
+    parser.add_argument("--n-steps", type=int, default=400, help="length of a fit on mnist1d; half of it on digits")
+    parser.add_argument("--out", type=Path, default=Path("results/compare_adaptive"))
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    cells = []
+    for task, net in CELLS:
+        cells.append(run_cell(task, net, args))
+        (args.out / "compare_adaptive.md").write_text(report(cells, args))
+        picture(cells, args.out / "compare_adaptive.png")
+    print(report(cells, args))
+
+
+if __name__ == "__main__":
+    main()
