@@ -28,27 +28,31 @@ from actsearch.space import RandomChooser, RecordingChooser, ReplayChooser, Spac
 from actsearch.tasks.task import Task
 
 
-def check_activation(factory: Callable[[], Any], n_channels: int = 4) -> None:
+def check_activation(factory: Callable[[], Any], n_channels: int = 4, device: str = "cpu") -> None:
     """Check an activation module: shape in = shape out, dtypes, right gradients, copies, state, no random numbers used.
 
     Args:
         factory: makes the module; called several times.
         n_channels: size of dimension 1 of the inputs.
+        device: where it is checked.
 
     Raises:
         AssertionError: a promise is not kept.
     """
     import torch
 
+    def made() -> Any:
+        return factory().to(device)
+
     before = torch.get_rng_state()
-    module = factory()
+    module = made()
     assert torch.equal(torch.get_rng_state(), before), "making the module used torch's random numbers"
     generator = torch.Generator().manual_seed(0)
     for shape in ((3, n_channels), (2, n_channels, 5), (0, n_channels)):
-        x = torch.randn(shape, generator=generator)
+        x = torch.randn(shape, generator=generator).to(device)
         y = module(x)
         assert y.shape == x.shape, f"an input of shape {tuple(x.shape)} became one of shape {tuple(y.shape)}"
-    x = torch.randn(3, n_channels, generator=generator)
+    x = torch.randn(3, n_channels, generator=generator).to(device)
     for dtype in (torch.float64, torch.float32, torch.bfloat16):
         y = copy.deepcopy(module).to(dtype)(x.to(dtype))
         assert y.dtype == dtype, f"an input of {dtype} became {y.dtype}"
@@ -58,7 +62,7 @@ def check_activation(factory: Callable[[], Any], n_channels: int = 4) -> None:
     expected = module(x)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(other(x), expected), "a copy gives other values"
-    again = factory()
+    again = made()
     again(x)
     again.load_state_dict(module.state_dict())
     assert torch.equal(again(x), expected), "the state dict does not hold all of the state"

@@ -11,7 +11,8 @@ import torch
 from actsearch.compiler import reference
 from actsearch.compiler.build import c_compiler
 from actsearch.compiler.c_backend import CKernels
-from actsearch.errors import CompileError, ExprError, suggest
+from actsearch.compiler.triton_backend import TritonKernels, is_installed
+from actsearch.errors import CompileError, ExprError, MissingExtraError, suggest
 from actsearch.expr.parameters import Parameter, parameters_of
 from actsearch.expr.program import lower
 from actsearch.expr.resolve import to_expr
@@ -28,17 +29,19 @@ class CompiledActivation:
         expr: The SymPy expression.
         parameters: Its learnable parameters, in the order of arguments.
         source: The generated source, to be read.
-        backend: What runs it where it can: "c" or "reference".
+        backend: What runs it where it can: "c", "triton", "auto" (C on the CPU, Triton on CUDA) or "reference".
     """
 
     def __init__(self, expr: sympy.Expr, backend: str = "reference") -> None:
         self.expr = expr
-        self.backend = backend
+        self._asked = backend
+        self.backend = _available() if backend == "auto" else backend
         self.parameters: tuple[Parameter, ...] = parameters_of(expr)
         self._starts = tuple(torch.tensor(float(parameter.start), dtype=torch.float64) for parameter in self.parameters)
         program = lower(expr)
         self._run = reference.build(program)
-        self._kernels = CKernels(program, self._run.backward) if backend == "c" else None
+        self._kernels = CKernels(program, self._run.backward) if self.backend in ("c", "auto") else None
+        self._triton = TritonKernels(program, self._run.backward) if self.backend in ("triton", "auto") else None
 
     @property
     def source(self) -> str:
@@ -59,6 +62,9 @@ class CompiledActivation:
             CompileError: ``x`` is not a dense floating-point tensor, or the parameters are too many, too few, too large
                 or no numbers.
         """
+        kernels = self._kernels
+        if kernels is not None and not torch.compiler.is_compiling() and (y := kernels.run(x, *parameters)) is not None:
+            return y
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
             raise CompileError(f"an activation takes a floating-point tensor, not {_kind(x)}")
         if not parameters:
@@ -71,14 +77,15 @@ class CompiledActivation:
                 _check(parameter, value, x)
             elif not isinstance(value, float) and not hasattr(value, "__float__"):
                 raise CompileError(f"the parameter {parameter.name!r} is {_kind(value)}, not a number or a tensor")
-        if self._kernels is not None and (y := self._kernels(x, *parameters)) is not None:
-            return y
+        for backend in () if torch.compiler.is_compiling() else (self._kernels, self._triton):
+            if backend is not None and (y := backend(x, *parameters)) is not None:
+                return y
         if x.layout in _NO_ELEMENTWISE:
             raise CompileError(f"an activation takes a dense tensor, not one of {x.layout}; use x.to_dense()")
         return self._run(*(_resolved(value) for value in (x, *parameters)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (self.expr, self.backend)
+        return _rebuild, (self.expr, self._asked)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompiledActivation:
         return copy.copy(self)
@@ -97,11 +104,14 @@ def compile(spec: sympy.Expr | str, backend: str = "auto") -> CompiledActivation
         spec: A SymPy expression in x, a catalog name, or text.
         backend: "reference": generated torch source, which runs on every device and under every transform.
             "c": C kernels for CPU tensors in eager mode, built when a type is first met (a tenth of a second, cached on
-            disk), and the reference for everything else. "auto": "c" where there is a C compiler.
+            disk), and the reference for everything else. "triton": Triton kernels for CUDA tensors in eager mode, and
+            the reference for everything else, CPU tensors included. "auto": C for CPU tensors where there is a
+            compiler, Triton for CUDA tensors where there is a GPU and Triton is installed, else the reference.
 
     Raises:
         ExprError: ``spec`` is not an expression.
         CompileError: It has no program, or there is no such backend.
+        MissingExtraError: Triton is asked for and not installed.
 
     Example:
         >>> import torch
@@ -111,17 +121,23 @@ def compile(spec: sympy.Expr | str, backend: str = "auto") -> CompiledActivation
     """
     if backend not in _BACKENDS:
         raise CompileError(f"there is no backend {backend!r}{suggest(backend, _BACKENDS)} ({', '.join(_BACKENDS)})")
-    if backend == "triton":
-        raise CompileError("the backend 'triton' is not available in this version; use 'auto', 'c' or 'reference'")
+    if backend == "triton" and not is_installed():
+        raise MissingExtraError("triton", "triton")
     if backend == "c" and c_compiler() is None:
         raise CompileError("the backend 'c' needs a C compiler (CC, gcc, cc, clang), and none was found")
-    if backend == "auto":
-        backend = "c" if c_compiler() is not None else "reference"
     expr = to_expr(spec)
     try:
         return CompiledActivation(expr, backend)
     except ExprError as error:
         raise CompileError(f"{spec} cannot be compiled: {error}") from error
+
+
+def _available() -> str:
+    """Return what "auto" stands for on this machine."""
+    on_cpu, on_cuda = c_compiler() is not None, torch.cuda.is_available() and is_installed()
+    if on_cpu:
+        return "auto" if on_cuda else "c"
+    return "triton" if on_cuda else "reference"
 
 
 def _rebuild(expr: sympy.Expr, backend: str) -> CompiledActivation:

@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 def is_plain(x: torch.Tensor) -> bool:
     """Whether ``x`` is a strided tensor of no subclass that can be read, outside every transform and trace."""
     return (
-        type(x) in (torch.Tensor, torch.nn.Parameter)
+        not torch.compiler.is_compiling()  # first: a trace can look no further
+        and type(x) in (torch.Tensor, torch.nn.Parameter)
         and x.layout == torch.strided
         and has_memory(x)
-        and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
         and _get_current_dispatch_mode() is None

@@ -92,7 +92,7 @@ def _slopes(
         arrays = [p.contiguous() for p in parameters]
         columns = min(_power_of_two(2 * layout.channels - 1), _power_of_two(max(1, 64 // layout.inner)))
         across, blocks = _parts(layout.channels, columns), _parts(layout.rows, _BLOCK // columns)
-        steps = _parts(blocks, max(64, _GROUPS // across))
+        steps = _parts(blocks, max(1, _GROUPS // across))
         groups = _parts(blocks, steps)
         sums = x.new_empty((len(arrays), groups, layout.channels), dtype=torch.float64)
         module.slopes[(across, groups)](
