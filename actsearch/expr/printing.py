@@ -9,6 +9,7 @@ import sympy
 from sympy import S
 
 from actsearch.errors import ExprError, suggest
+from actsearch.expr.family import Family
 from actsearch.expr.functions import x
 from actsearch.expr.parameters import Parameter
 from actsearch.expr.primitives import PRIMITIVES
@@ -67,6 +68,8 @@ def _print(expr: Any) -> tuple[str, int]:
         return _piecewise(expr), _CHOICE
     if isinstance(expr, (sympy.Function, sympy.Max, sympy.Min)):
         return _call(expr), _ATOM
+    if isinstance(expr, Family):
+        return expr.text, _ATOM
     raise ExprError(f"{expr} ({type(expr).__name__}) has no place in a formula")
 
 

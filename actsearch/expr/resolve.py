@@ -12,6 +12,7 @@ from sympy.core.function import AppliedUndef
 from actsearch.errors import ExprError, suggest
 from actsearch.expr import catalog
 from actsearch.expr.bounds import size_fault
+from actsearch.expr.family import read_family
 from actsearch.expr.functions import expm1, log1p, x
 from actsearch.expr.parameters import Parameter, parameters_of
 from actsearch.expr.primitives import PRIMITIVES
@@ -44,7 +45,8 @@ def to_expr(spec: str | float | sympy.Expr) -> sympy.Expr:
     Args:
         spec: a bare identifier is first a catalog name, then a text; any other string is a text. In a SymPy expression
             a symbol named x is the real ``x`` whatever its assumptions, an undefined function named like a primitive
-            is that primitive, and numbers are rounded to float64.
+            is that primitive, and numbers are rounded to float64. A text such as ``rational(degrees=(5, 4))`` is an
+            adaptive family: an atom that has no values until :func:`actsearch.make` makes it.
 
     Raises:
         ExprError: the name or text is unknown, or the expression holds what no formula can: other free symbols that
@@ -70,7 +72,7 @@ def to_expr(spec: str | float | sympy.Expr) -> sympy.Expr:
 def _from_text(text: str) -> sympy.Expr:
     name = text.strip()
     if not _IDENTIFIER.fullmatch(name) or name in ("x", "pi", "e"):
-        return parse(text)
+        return read_family(text) or parse(text)
     if name in catalog.names(aliases=True):
         return catalog.get(name).expr
     if name in PRIMITIVES:

@@ -12,7 +12,7 @@ import sympy
 from actsearch.errors import ExprError, suggest
 from actsearch.expr.parameters import Parameter
 from actsearch.expr.primitives import PRIMITIVES
-from actsearch.expr.text import parse
+from actsearch.expr.text import format, parse
 from actsearch.space.document import Document, Text
 from actsearch.space.faults import Faults
 from actsearch.space.levels import heights
@@ -131,7 +131,7 @@ class _Reader:
             made = self.alternative(given, key, arguments)
             if made is None:
                 continue
-            same = " ".join((made.template, *(str(call) for call in made.calls), *map(repr, made.parameters)))
+            same = " ".join((made.template, *(str(call) for call in made.calls), *map(format, made.parameters)))
             if same in read or any(made.text == other.text for other in read.values()):
                 first = read[same].line if same in read else 0
                 self.faults.add(given.line, key, f"{given.text!r} is there twice; the first is in line {first}")

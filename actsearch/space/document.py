@@ -15,8 +15,10 @@ from actsearch.space.faults import Faults
 
 TEXT_KEYS = ("name", "title", "citation", "start", "depth")
 MAPPING_KEYS = ("constants", "parameters")
-KEYS = (*TEXT_KEYS, *MAPPING_KEYS, "rules")
+KEYS = (*TEXT_KEYS, *MAPPING_KEYS, "rules", "families")
 REQUIRED = ("name", "start", "rules")
+WITHOUT_FORMULAS = ("start", "rules")
+"""Required keys that a space of families alone does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,15 @@ class Document:
         texts: single values: name, title, citation, start, depth.
         mappings: ``constants`` and ``parameters``: name -> text.
         rules: heading, such as ``"unary(a)"`` -> alternatives; the heading's line under ``rule_lines``.
+        families: name of an adaptive family -> setting -> values; the name's line under ``family_lines``.
     """
 
     texts: dict[str, Text] = field(default_factory=dict)
     mappings: dict[str, dict[str, Text]] = field(default_factory=lambda: {key: {} for key in MAPPING_KEYS})
     rules: dict[str, list[Text]] = field(default_factory=dict)
     rule_lines: dict[str, int] = field(default_factory=dict)
+    families: dict[str, dict[str, list[Text]]] = field(default_factory=dict)
+    family_lines: dict[str, int] = field(default_factory=dict)
 
 
 def read_document(text: str, faults: Faults) -> Document:
@@ -61,7 +66,7 @@ def read_document(text: str, faults: Faults) -> Document:
     for key, value in _pairs(root, "", faults):
         _read_key(key, value, document, faults)
     for required in REQUIRED:
-        if not _has(root, required):
+        if not _has(root, required) and not (_has(root, "families") and required in WITHOUT_FORMULAS):
             faults.add(1, required, "this key is missing")
     return document
 
@@ -82,6 +87,14 @@ def _read_key(key: Text, value: yaml.Node, document: Document, faults: Faults) -
         for heading, node in _pairs(value, "rules", faults):
             document.rule_lines[heading.text] = heading.line
             document.rules[heading.text] = _items(node, f"rules.{heading.text.partition('(')[0].strip()}", faults)
+    elif key.text == "families":
+        for name, settings in _pairs(value, "families", faults):
+            where = f"families.{name.text}"
+            document.family_lines[name.text] = name.line
+            document.families[name.text] = {
+                setting.text: _items(node, f"{where}.{setting.text}", faults)
+                for setting, node in _pairs(settings, where, faults)
+            }
     else:
         faults.add(key.line, key.text, f"unknown key{suggest(key.text, KEYS)} (known: {', '.join(KEYS)})")
 
@@ -106,10 +119,12 @@ def _pairs(node: yaml.Node, key: str, faults: Faults) -> Iterator[tuple[Text, ya
 
 def _items(node: yaml.Node, key: str, faults: Faults) -> list[Text]:
     if not isinstance(node, yaml.SequenceNode):
-        faults.add(_line(node), key, "a list of formulas is expected here")
+        what = "formulas" if key.startswith("rules.") else "values"
+        faults.add(_line(node), key, f"a list of {what} is expected here")
         return []
     if not node.value:
-        faults.add(_line(node), key, "the rule has no alternative")
+        what = "the rule has no alternative" if key.startswith("rules.") else "the setting has no value"
+        faults.add(_line(node), key, what)
     found = (_scalar(item, key, faults) for item in node.value)
     return [item for item in found if item is not None]
 

@@ -8,6 +8,7 @@ import actsearch
 from actsearch.errors import SpaceError, suggest
 from actsearch.space.check import make_grammar
 from actsearch.space.document import read_document
+from actsearch.space.families import make_families
 from actsearch.space.faults import Faults
 from actsearch.space.space import Space
 
@@ -48,11 +49,11 @@ def load_space(path_or_name: str | Path) -> Space:
     path = _find(path_or_name)
     faults = Faults(str(path))
     document = read_document(_read(path), faults)
+    families = make_families(document, faults)
     grammar = make_grammar(document, faults)
     faults.raise_any()
-    assert grammar is not None
     texts = {key: given.text for key, given in document.texts.items()}
-    return Space(texts["name"], grammar, texts.get("title", ""), texts.get("citation", ""), path)
+    return Space(texts["name"], grammar, texts.get("title", ""), texts.get("citation", ""), path, families)
 
 
 def _find(path_or_name: str | Path) -> Path:

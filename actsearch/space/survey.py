@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actsearch.expr.checks import REASONS
+from actsearch.expr.family import Family
 from actsearch.expr.fingerprint import fingerprint
 from actsearch.expr.text import format
 from actsearch.space.choosers import RandomChooser
@@ -82,7 +83,7 @@ def survey(space: Space, progress: Progress | None = None, *, sample_size: int =
     report = progress or (lambda done, total: None)
     orders = parameter_orders(space)
     if whole := orders is not None and space.size() * len(orders) <= MAX_WHOLE:
-        found = judge_whole(space, orders, report)
+        found = _with_families(judge_whole(space, orders, report), space)
     else:
         found = _sample(space, sample_size, seed, report)
     counts = Counter(found.codes.tolist())
@@ -104,6 +105,15 @@ def survey(space: Space, progress: Progress | None = None, *, sample_size: int =
     )
 
 
+def _with_families(found: Judged, space: Space) -> Judged:
+    """Add the candidates that are families: each is a function of its own, and the value checks do not concern it."""
+    found = found if space.n_formulas else Judged(found.labels[:0], found.codes[:0])
+    n = space.size() - space.n_formulas
+    first = found.labels.max(initial=-1) + 1
+    labels = np.concatenate([found.labels, np.arange(first, first + n)])
+    return Judged(labels, np.concatenate([found.codes, np.full(n, -1, dtype=np.int8)]))
+
+
 def _first_candidates(found: Judged) -> npt.NDArray[np.int64]:
     """Return the index of the first candidate of each class that is accepted, ascending."""
     accepted = np.flatnonzero(found.codes < 0)
@@ -117,9 +127,10 @@ def _sample(space: Space, sample_size: int, seed: int, progress: Progress) -> Ju
     found = Judged(np.empty(sample_size, dtype=np.int64), np.empty(sample_size, dtype=np.int8))
     for index in range(sample_size):
         expr = space.decode(RandomChooser(rng.getrandbits(64)))
-        reason = fault_of(expr)
+        is_family = isinstance(expr, Family)
+        reason = None if is_family else fault_of(expr)
         found.codes[index] = -1 if reason is None else REASONS.index(reason)
-        found.labels[index] = labels.setdefault(fingerprint(expr), index)
+        found.labels[index] = labels.setdefault(expr.text if is_family else fingerprint(expr), index)
         progress(index + 1, sample_size)
     return found
 
@@ -130,7 +141,7 @@ def _examples(space: Space, seed: int) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for _ in range(20 * _N_EXAMPLES):
         expr = space.decode(RandomChooser(rng.getrandbits(64)))
-        if fault_of(expr) is None:
+        if isinstance(expr, Family) or fault_of(expr) is None:
             found[format(expr)] = None
         if len(found) == _N_EXAMPLES:
             break
