@@ -15,7 +15,12 @@ from tests.catalog_sample import rows
 
 # Smooth enough for finite differences at the points tried; steps and jumps are tested against mpmath elsewhere.
 ACTIVATIONS = [*rows(), *families()]
-EXPORTERS = plugins.names("actsearch.report.exporters")
+EXPORTERS = [
+    pytest.param(name, marks=pytest.mark.slow)  # it imports another library
+    if hasattr(plugins.load("actsearch.report.exporters", name), "EXTRA")
+    else name
+    for name in plugins.names("actsearch.report.exporters")
+]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
