@@ -1,4 +1,4 @@
-"""The accuracy of Triton kernels over every row: within twice the reference's error plus 4 ulp (see test_c_accuracy.py).
+"""The accuracy of Triton kernels over every row: twice the reference's error plus 4 ulp (see test_c_accuracy.py).
 
 Run as ``triton_cases.py`` is.
 """
