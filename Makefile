@@ -21,8 +21,11 @@ test: .venv/.installed  ## the cheap tests, under 3 minutes on two cores
 test-all: .venv/.installed  ## the dear tests
 	$(BIN)/pytest -q -n 2 -m 'slow and not gpu'
 
-bench: .venv/.installed  ## how fast the kernels are, as ratios in one run: benchmarks/results/
+bench: .venv/.installed  ## how fast kernels and searches are, as ratios in one run: benchmarks/results/, 20 minutes
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/bench_kernels.py
+	$(BIN)/python benchmarks/bench_bridges.py
+	$(BIN)/python benchmarks/bench_search.py
 
 check: .venv/.installed  ## style, types, layers
 	$(BIN)/ruff check .

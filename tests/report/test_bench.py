@@ -34,6 +34,7 @@ def without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.undo()
     for cache in (build.c_compiler, build.notice):
         cache.cache_clear()
+    build.c_compiler()  # tests that count calls of the compiler do not see this one
 
 
 def quick(spec: str, **settings: object) -> Bench:
