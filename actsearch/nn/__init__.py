@@ -8,3 +8,4 @@ from actsearch.nn.activation import Activation as Activation
 from actsearch.nn.init import gain as gain
 from actsearch.nn.init import initialise as initialise
 from actsearch.nn.normalise import normalised as normalised
+from actsearch.nn.optim import parameter_groups as parameter_groups

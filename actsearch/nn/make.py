@@ -17,6 +17,7 @@ from actsearch.expr.parameters import parameters_of
 from actsearch.expr.resolve import to_expr
 from actsearch.nn.activation import Activation
 from actsearch.nn.adaptive._make import family_file, make_adaptive
+from actsearch.nn.adaptive._normalised import Normalised
 from actsearch.nn.lazy import LazyActivation
 from actsearch.nn.normalise import normalised
 
@@ -126,6 +127,8 @@ def _make_family(name: str, family: ModuleType, common: dict[str, Any], settings
     if hasattr(family, "formula"):
         return make_adaptive(name, family, given)
     accepted = inspect.signature(family.make).parameters
+    if given.get("normalise") and hasattr(family, "START"):
+        return Normalised(_make_family(name, family, {**common, "normalise": False}, settings), family.START)
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in accepted.values()):
         return family.make(**given)
     for setting in given:

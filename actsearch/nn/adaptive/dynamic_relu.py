@@ -14,6 +14,7 @@ from actsearch.compiler.compiled import CompiledActivation, compile
 from actsearch.errors import ActivationError, suggest
 from actsearch.nn.adaptive._context import ContextActivation, LazyContext, Start, by_row, pooled
 
+START = "relu"
 Variant = Literal["A", "B", "C"]
 _VARIANTS = ("A", "B", "C")
 _MOST_PIECES = 6  # the formula doubles with every piece

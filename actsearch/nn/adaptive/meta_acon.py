@@ -13,6 +13,8 @@ from actsearch.compiler.compiled import CompiledActivation, compile
 from actsearch.errors import ActivationError
 from actsearch.nn.adaptive._context import ContextActivation, LazyContext, Start, by_row, pooled
 
+START = "x*sigmoid(x/2)"
+
 
 class MetaACON(ContextActivation):
     """(p1 - p2) x sigmoid(beta (p1 - p2) x) + p2 x with beta from the input; it starts as x sigmoid(x / 2).

@@ -12,6 +12,7 @@ from actsearch.errors import ActivationError, ActsearchError
 from actsearch.expr import catalog
 from actsearch.expr.family import Family, read_family
 from actsearch.expr.program import evaluate, lower
+from actsearch.expr.resolve import to_expr
 from actsearch.nn.activation import Activation
 from actsearch.nn.adaptive._make import canonical, family_file
 from actsearch.nn.make import families, make
@@ -225,3 +226,14 @@ def test_a_convex_mixture_stays_convex_and_finite_at_extreme_logits():
 
 def test_the_folder_is_found_by_listing():
     assert set(families()) == set(plugins.names("actsearch.nn.adaptive"))
+
+
+@pytest.mark.parametrize("name", [name for name in families() if not hasattr(family_file(name), "formula")])
+def test_a_family_that_is_no_formula_starts_where_it_says_and_can_be_normalised(name):
+    plain, normalised = (make(name, n_channels=3, normalise=flag).double().eval() for flag in (False, True))
+    x = torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    start = evaluate(lower(to_expr(family_file(name).START)), x[:2000].numpy())
+    assert np.allclose(plain(x[:2000]).detach().numpy(), start, atol=1e-6)
+    y = normalised(x)
+    assert (y.mean().item(), y.std().item()) == pytest.approx((0, 1), abs=0.01)
+    check_activation(lambda: make(name, normalise=True))
