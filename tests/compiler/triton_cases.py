@@ -15,7 +15,6 @@ import torch
 from accuracy import error, type_of
 from truth import true_value
 
-from actsearch import testing
 from actsearch.compiler import compile, triton_run
 from actsearch.compiler.compiled import CompiledActivation
 from actsearch.compiler.reference import Reference
@@ -197,8 +196,11 @@ def test_copies_compute_the_same(count: list[int]) -> None:
     assert not count
 
 
-@pytest.mark.parametrize("name", ["swish", pytest.param("gelu", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["swish", "gelu", "mish", "prelu"])
 def test_conformance(name: str) -> None:
+    from actsearch import testing  # it takes seconds to load
+
     testing.check_activation(lambda: make(name, backend="triton"), device=DEVICE)
 
 
