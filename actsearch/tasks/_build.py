@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -50,7 +51,11 @@ def build_data(job: FitJob) -> LightningDataModule:
 
 def learned(module: nn.Module) -> str | None:
     """Return the activations with their learned values, a line each; None when nothing in them learns."""
-    activations = [part for part in module.modules() if isinstance(part, Activation)]
+    return learned_of([part for part in module.modules() if isinstance(part, Activation)])
+
+
+def learned_of(activations: Sequence[Activation]) -> str | None:
+    """Return activations with their learned values, a line each; None when nothing in them learns."""
     if not any(True for part in activations for _ in part.parameters()):
         return None
     return "\n".join(part.learned for part in activations)

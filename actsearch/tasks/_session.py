@@ -2,111 +2,55 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import time
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from actsearch.errors import TaskError, suggest
-from actsearch.tasks import _build, _rng
+from actsearch.tasks import _rng
 from actsearch.tasks._lazy import materialise
 from actsearch.tasks._learning_rate import scale_learning_rates
-from actsearch.tasks._stream import Stream
+from actsearch.tasks._progress import Progress
 from actsearch.tasks.fit import FitJob
 
 # Lightning validates when the step is a multiple of a number; beyond the last rung that is a number never reached
 _NEVER = 2**62
 
 
-class Suspended(Exception):
-    """The fit has come to its ``stop_step`` and left its state."""
-
-
 class Diverged(Exception):
     """A loss, a metric or a weight is NaN or infinite."""
 
 
-class Session(Callback):
-    """Measures at rungs, watches for divergence, and suspends the fit at its ``stop_step``.
+class Session(Progress):
+    """Measures at rungs and watches for divergence.
 
     Attributes:
         rows: a row a rung: (step, metric, validation loss, mean training loss since the rung before).
-        started: a step of training was about to begin.
     """
 
     def __init__(self, job: FitJob) -> None:
-        self.job = job
+        super().__init__(job)
         self.rows: list[tuple[int, float, float, float]] = []
-        self.started = False
         self.n_parameters = 0
         self._losses: list[float] = []
-        self._begin = time.perf_counter()
         self._seconds_before = 0.0
-        self._resumed_at = 0
-        self._random: dict[str, Any] | None = None
         self._metrics: dict[str, torch.Tensor] = {}
-        self._trainer: Trainer
-
-    # Where the training is (for Stream)
-
-    @property
-    def epoch(self) -> int:
-        """Epochs completed."""
-        return self._trainer.current_epoch
-
-    @property
-    def batch(self) -> int:
-        """Batches trained in this epoch."""
-        return self._trainer.fit_loop.batch_idx + 1
-
-    @property
-    def step(self) -> int:
-        """Batches trained in all."""
-        return self._trainer.fit_loop.total_batch_idx + 1
 
     @property
     def seconds(self) -> float:
         """Time since the fit began, that of resumed calls included."""
-        return self._seconds_before + time.perf_counter() - self._begin
+        return self._seconds_before + self.elapsed
 
-    def wrap(self, data: LightningDataModule) -> LightningDataModule:
-        """Return the data with the order of its batches seeded; ``data`` itself stays as it is."""
-        wrapped = copy.copy(data)
-        loader = wrapped.train_dataloader
-        order = _build.seed(self.job, "order")
-        wrapped.train_dataloader = lambda: Stream(loader(), order, self)  # type: ignore[method-assign]
-        return wrapped
+    @property
+    def reached(self) -> int:
+        """The last step measured."""
+        return self.rows[-1][0] if self.rows else 0
 
-    def before_batch(self) -> None:
-        """Start or restore the random states before the first step; suspend the fit where it is to stop."""
-        self.started = True
-        if self.step == self._resumed_at:
-            if self._random is None:
-                _rng.seed_all(_build.seed(self.job, "dropout"))
-            else:
-                _rng.restore(self._random)
-                self._trainer.callback_metrics.update(self._metrics)
-        if self.step == self.job.stop_step:
-            if self.job.state_path is not None and self.step != self._resumed_at:
-                self._trainer.save_checkpoint(self.job.state_path, weights_only=False)
-            raise Suspended
-
-    def check_whole(self) -> None:
-        """See that training came to its end by itself.
-
-        Raises:
-            TaskError: something stopped it early; fits of different lengths cannot be compared.
-        """
-        if not self.rows or self.rows[-1][0] < self.job.stop_step:
-            raise TaskError(
-                f"{self.job.where}: training ended at step {self.step} of {self.job.stop_step}; "
-                "early stopping, or a module that ends its training, makes fits that cannot be compared"
-            )
-
-    # Hooks
+    def on_restored(self) -> None:
+        """Take up the metrics: schedulers that watch one go on reading the last one between rungs."""
+        self._trainer.callback_metrics.update(self._metrics)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give lazy parameters their shapes."""
@@ -117,10 +61,7 @@ class Session(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Scale learning rates; see that there is something to validate on."""
-        if not trainer.enable_validation or not trainer.num_val_batches:
-            raise TaskError(
-                f"{self.job.where}: no validation; the data need val_dataloader, the module validation_step"
-            )
+        self.check_validates(trainer)
         if self._resumed_at == 0:
             schedulers = [config.scheduler for config in trainer.lr_scheduler_configs]
             scale_learning_rates(trainer.optimizers, schedulers, self.job.learning_rate_factor)

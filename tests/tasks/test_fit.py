@@ -214,7 +214,7 @@ class TestState:
     ) -> None:
         path = str(tmp_path / "s")
         first = fit(job(toy, RUNGS, stop_step=5, state_path=path))
-        monkeypatch.setattr("actsearch.tasks._run.__version__", "0.0.0")
+        monkeypatch.setattr("actsearch.tasks._trainer.__version__", "0.0.0")
         second = fit(job(toy, RUNGS, stop_step=5, state_path=path))
         assert numbers(second) == numbers(first)
         assert second.seconds != pytest.approx(first.seconds, rel=1e-6)

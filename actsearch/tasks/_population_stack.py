@@ -1,0 +1,166 @@
+"""Stack the modules of all members into one: every weight and buffer gets the members as its first dimension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from actsearch.nn.activation import Activation
+from actsearch.tasks._population_slots import Index, Slots
+
+
+class Unstackable(Exception):
+    """A net cannot be trained in a population; the message says why, to follow the net's name."""
+
+
+class Stack(nn.Module):
+    """All members in one module: the first one's structure, with stacked weights and everybody's activations.
+
+    Args:
+        members: modules of one net that differ in their activations only; they are taken apart.
+        width: slices of the stack, at least as many as there are members; the others are padding.
+
+    Attributes:
+        module: the first member's module, its weights stacked.
+        n: number of members.
+        width: number of slices.
+        activations: each member's activations, in the order of the net.
+        logged: how each metric was logged: the arguments of ``log`` besides name and value.
+
+    Raises:
+        Unstackable: the members differ in more than their activations.
+    """
+
+    def __init__(self, members: Sequence[LightningModule], width: int) -> None:
+        super().__init__()
+        self.n, self.width = len(members), width
+        self.module = members[0]
+        self.activations = [_activations(member) for member in members]
+        self.logged: dict[str, dict[str, Any]] = {}
+        self._values: dict[str, Tensor] = {}
+        self._index = Index()
+        _stack_weights([*members, *[members[0]] * (width - self.n)])
+        _place_slots(members, width, self._index)
+        self.module.log, self.module.log_dict = self._log, self._log_dict  # type: ignore[method-assign, assignment]
+        self._step = (_Step(self.module),)  # in a tuple, so that the module is registered once
+        self._members: Tensor
+        self.register_buffer("_members", torch.arange(width), persistent=False)
+        own = {id(p) for parameters in self.own() for p in parameters.values()}
+        self._stacked = {name: p for name, p in self._step[0].named_parameters() if id(p) not in own}
+
+    def forward(self, step: str, *arguments: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run a step of the module; return its losses and what it logged, each of shape (width,)."""
+
+        def one(weights: dict[str, Tensor], member: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            self._index.member, self._values = member, {}
+            result = functional_call(self._step[0], weights, (step, *arguments))
+            loss = result.get("loss") if isinstance(result, Mapping) else result
+            return loss if isinstance(loss, Tensor) else member, self._values
+
+        weights: dict[str, Tensor] = {**self._stacked, **dict(self._step[0].named_buffers())}
+        losses, values = vmap(one, randomness="same")(weights, self._members)
+        return losses, values
+
+    def stacked(self) -> dict[str, nn.Parameter]:
+        """Return the stacked parameters by their names in the member's module."""
+        return {name.removeprefix("module."): p for name, p in self._stacked.items()}
+
+    def buffers_of_module(self) -> dict[str, Tensor]:
+        """Return the stacked buffers by their names in the member's module."""
+        return dict(self.module.named_buffers())
+
+    def own(self) -> list[dict[str, nn.Parameter]]:
+        """Return each member's parameters of activations by name, the same names as in the member's module."""
+        found: list[dict[str, nn.Parameter]] = [{} for _ in range(self.n)]
+        for path, part in self.module.named_modules():
+            if isinstance(part, Slots):
+                for member, activation in part.own.items():
+                    found[int(member)] |= {f"{path}.{name}": p for name, p in activation.named_parameters()}
+        return found
+
+    def n_parameters(self, member: int) -> int:
+        """Return the trainable numbers of one member."""
+        parts = [p[0] for p in self._stacked.values()] + list(self.own()[member].values())
+        flags = [p.requires_grad for p in self._stacked.values()] + [True] * len(self.own()[member])
+        return sum(part.numel() for part, is_trained in zip(parts, flags, strict=True) if is_trained)
+
+    def _log(self, name: str, value: Any, *arguments: Any, **options: Any) -> None:
+        if arguments or not isinstance(value, Tensor | int | float):
+            raise Unstackable(f"logs {name!r} in a way that has no meaning for several members at once")
+        self.logged[name] = options
+        self._values[name] = torch.as_tensor(value).detach()
+
+    def _log_dict(self, values: Mapping[str, Any], **options: Any) -> None:
+        for name, value in values.items():
+            self._log(name, value, **options)
+
+
+class _Step(nn.Module):
+    """Calls one method of a module, for functional_call."""
+
+    def __init__(self, module: LightningModule) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, step: str, *arguments: Any) -> Any:
+        return getattr(self.module, step)(*arguments)
+
+
+def _activations(module: nn.Module) -> list[Activation]:
+    return [part for part in module.modules() if isinstance(part, Activation)]
+
+
+def _owners(module: nn.Module) -> dict[str, nn.Module]:
+    """Return the parts of a module that are the same for all members: all but the activations."""
+    parts = module.named_modules(remove_duplicate=False)
+    return {path: part for path, part in parts if not isinstance(part, Activation)}
+
+
+def _stack_weights(members: Sequence[LightningModule]) -> None:
+    """Replace the first member's parameters and buffers by stacks of everybody's."""
+    owners = [_owners(member) for member in members]
+    if any(one.keys() != owners[0].keys() for one in owners):
+        raise Unstackable("does not have the same parts for every candidate")
+    made: dict[int, Tensor] = {}  # tied weights stay tied
+    seen: set[int] = set()
+    for path, owner in owners[0].items():
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for table in ("_parameters", "_buffers"):
+            for name, first in list(getattr(owner, table).items()):
+                if first is None:
+                    continue
+                if id(first) not in made:
+                    parts = [getattr(one[path], table).get(name) for one in owners[1:]]
+                    made[id(first)] = _stack([first, *parts], f"{path}.{name}")
+                getattr(owner, table)[name] = made[id(first)]
+
+
+def _stack(parts: Sequence[Any], name: str) -> Tensor:
+    first = parts[0]
+    if any(not isinstance(part, Tensor) or (part.shape, part.dtype) != (first.shape, first.dtype) for part in parts):
+        raise Unstackable(f"has a weight {name!r} that differs in shape from candidate to candidate")
+    stack = torch.stack([part.detach() for part in parts])
+    return nn.Parameter(stack, first.requires_grad) if isinstance(first, nn.Parameter) else stack
+
+
+def _place_slots(members: Sequence[LightningModule], width: int, index: Index) -> None:
+    """Replace the first member's activations by slots that hold everybody's."""
+    places = [
+        {path: part for path, part in member.named_modules(remove_duplicate=False) if isinstance(part, Activation)}
+        for member in members
+    ]
+    if any(one.keys() != places[0].keys() for one in places):
+        raise Unstackable("does not have its activations at the same places for every candidate")
+    made: dict[int, Slots] = {}  # one activation in several places stays one
+    for path, first in places[0].items():
+        if id(first) not in made:
+            parts: list[Activation | None] = [one[path] for one in places]
+            made[id(first)] = Slots(parts + [None] * (width - len(members)), index)
+        members[0].set_submodule(path, made[id(first)])

@@ -1,0 +1,102 @@
+"""The states of a population's members: a file each, so that any members at the same rung can go on together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from actsearch.tasks._population_stack import Stack
+from actsearch.tasks._state import StateFile
+
+Weights = dict[str, Any]
+
+
+class StateFiles(CheckpointIO):
+    """Lightning's door to the members' files: what all share is in each of them.
+
+    Args:
+        key: what makes two jobs the same fit, for each member's job.
+        shared: the shared part of what the population goes on from; None: it starts.
+    """
+
+    def __init__(self, shared: dict[str, Any] | None) -> None:
+        self._shared = shared
+        self.targets: Callable[[], Sequence[tuple[str, dict[str, Any], dict[str, Any]]]]
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write the state of each member that has a file and has not diverged."""
+        shared = {key: value for key, value in checkpoint.items() if key not in ("state_dict", "optimizer_states")}
+        for target, key, state in self.targets():
+            StateFile(key, None).save_checkpoint({"shared": shared, "member": state}, target)
+
+    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = None) -> Any:
+        """Return what all members share; weights and the optimiser's state are put in place by the session."""
+        assert self._shared is not None
+        return {**self._shared, "state_dict": {}, "optimizer_states": []}
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove nothing: the files are those of whoever made the jobs."""
+        Path(path).unlink(missing_ok=True)
+
+
+def taken(stack: Stack, optimizer: Optimizer) -> list[Weights]:
+    """Return each member's weights, buffers and state of the optimiser."""
+    stacked, buffers = stack.stacked(), stack.buffers_of_module()
+    groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    members = []
+    for member, own in enumerate(stack.own()):
+        members.append(
+            {
+                "parameters": {name: _slice(p, member) for name, p in stacked.items()},
+                "own": {name: p.detach().clone() for name, p in own.items()},
+                "buffers": {name: _slice(buffer, member) for name, buffer in buffers.items()},
+                "groups": groups,
+                "state": {name: _state(optimizer, p, member) for name, p in stacked.items()},
+                "own_state": {name: dict(optimizer.state.get(p, {})) for name, p in own.items()},
+            }
+        )
+    return members
+
+
+@torch.no_grad()
+def put(stack: Stack, optimizer: Optimizer, members: Sequence[Weights]) -> None:
+    """Put what :func:`taken` returned of each member into a stack of its own composition."""
+    padded = [*members, *[members[0]] * (stack.width - len(members))]
+    for name, parameter in stack.stacked().items():
+        parameter.copy_(torch.stack([one["parameters"][name] for one in padded]))
+        if state := _merged([one["state"][name] for one in padded]):
+            optimizer.state[parameter] = state
+    for name, buffer in stack.buffers_of_module().items():
+        buffer.copy_(torch.stack([one["buffers"][name] for one in padded]))
+    for own, one in zip(stack.own(), members, strict=True):
+        for name, parameter in own.items():
+            parameter.copy_(one["own"][name])
+            if one["own_state"][name]:
+                optimizer.state[parameter] = dict(one["own_state"][name])
+    for group, stored in zip(optimizer.param_groups, members[0]["groups"], strict=True):
+        group.update(stored)
+
+
+def _slice(tensor: Tensor, member: int) -> Tensor:
+    return tensor.detach()[member].clone()  # a slice would take the whole stack's memory into the file
+
+
+def _state(optimizer: Optimizer, parameter: nn.Parameter, member: int) -> dict[str, dict[str, Any]]:
+    """Return a member's part of a stacked parameter's state, and what is the same for all, such as the step."""
+    entries = optimizer.state.get(parameter, {})
+    is_stacked = {key: isinstance(value, Tensor) and value.shape == parameter.shape for key, value in entries.items()}
+    return {
+        "each": {key: _slice(value, member) for key, value in entries.items() if is_stacked[key]},
+        "shared": {key: value for key, value in entries.items() if not is_stacked[key]},
+    }
+
+
+def _merged(states: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    shared = {k: v.clone() if isinstance(v, Tensor) else v for k, v in states[0]["shared"].items()}
+    return shared | {key: torch.stack([one["each"][key] for one in states]) for key in states[0]["each"]}

@@ -1,0 +1,55 @@
+"""Fit many candidates at once: one net, the same data, stacked weights, and each candidate's activation in its slice.
+
+What every fit of a small net pays at each step, Python, Lightning and the calls of operations, a population pays once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actsearch.tasks.fit import FitJob, FitResult
+
+#: Numbers of slices that populations have: what is free is padding.
+WIDTHS = (4, 8, 16, 32, 64, 128, 256)
+
+
+def fit_population(
+    jobs: Sequence[FitJob], *, n_threads: int | None = 1, width: int | None = None
+) -> tuple[FitResult, ...]:
+    """Train the candidates of several jobs together and return their curves, in the order of the jobs.
+
+    The members start from the weights, and see the batches and dropout masks, that their single fits would have. To
+    the bit, a member's curve is the same whoever its neighbours are and wherever it stands, also when one of them
+    diverges; with convolutions, only at one width. It differs from that of a single fit by rounding. A population
+    stops at its jobs' ``stop_step`` and leaves a state file for each member; any members that stopped at the same step
+    can go on together.
+
+    Args:
+        jobs: at least one; they differ in ``spec`` and ``state_path`` only.
+        n_threads: as for :func:`actsearch.tasks.fit.fit`.
+        width: slices of the stack, of which those without a member are padding; None: :func:`width_of` the members.
+
+    Raises:
+        TaskError: the jobs do not belong together, or the task is wrong, as for a single fit.
+        Unstackable: the net cannot be trained this way.
+
+    Example:
+        >>> from actsearch.tasks.load import load_task
+        >>> task = load_task("toy")
+        >>> jobs = [FitJob(task, "mlp", spec, False, 0, 0, 1.0, (20, 40), stop_step=40) for spec in ("relu", "tanh")]
+        >>> [result.metric[-1] > 0.5 for result in fit_population(jobs)]
+        [True, True]
+    """
+    from actsearch.tasks._population_run import run
+
+    return run(jobs, n_threads, width)
+
+
+def width_of(n_members: int) -> int:
+    """Return the number of slices of a population: powers of two, so that few widths are ever met.
+
+    Example:
+        >>> width_of(1), width_of(9), width_of(300)
+        (4, 16, 300)
+    """
+    return next((width for width in WIDTHS if width >= n_members), n_members)
