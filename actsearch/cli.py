@@ -172,14 +172,22 @@ def check(*, space: str, samples: int) -> int:
     return 0
 
 
-def catalog(*, name: str | None, plot: str | None, low: float, high: float) -> int:
-    """List the named activations, or show one: formula, derivative, moments, curve."""
-    from actsearch.report import activations
+def catalog(
+    *, name: str | None, where: list[str], count: bool, plot: str | None, low: float, high: float, **others: str | None
+) -> int:
+    """List the named activations, or show one: formula, derivative, traits, moments, curve; or advise for a task."""
+    from actsearch.report import activations, guide
 
+    if (task := others["for"]) is not None:  # "for" cannot name a parameter in Python
+        print(guide.advise(task))
+        return 0
+    if count:
+        print(activations.counted())
+        return 0
     if name is None:
         if plot:
             raise ReportError("name the activation to plot: actsearch catalog silu --plot silu.png")
-        print(activations.listing())
+        print(activations.listing(where))
         return 0
     if not low < high:
         raise ReportError(f"the range from {low:g} to {high:g} is empty; --low must be below --high")
@@ -400,10 +408,15 @@ COMMANDS = (
     ),
     Command(
         "catalog",
-        "List the named activation functions, or show one with its derivative, moments and curve.",
+        "List the named activation functions, or show one with its derivative, traits and curve; or advise for a task.",
         {
             "what": (
                 Option("name", "a name, or a formula"),
+                Option("--where", "list those with these traits, such as smooth,odd,not-bounded", type=comma_list,
+                       default=[], metavar="TRAITS"),
+                Option("--for", "what to use for a task or an architecture, such as classification-head or cnn",
+                       metavar="TASK"),
+                Option("--count", "tell how many functions there are", type=bool, default=False),
                 Option("--plot", "also draw it, with derivatives, into this file (.png or .svg)", metavar="FILE"),
                 Option("--low", "left end of the curve", type=float, default=-5.0),
                 Option("--high", "right end of the curve", type=float, default=5.0),

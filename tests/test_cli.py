@@ -342,7 +342,7 @@ def test_check_tells_size_functions_samples_and_rejections(capsys: pytest.Captur
 
 
 def test_check_reports_every_fault_of_a_file_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bad.yaml").write_text("name: bad\nstart: unary(x)\nrules:\n  unary(a): [sillu(a), gleu(a)]\n")
+    (tmp_path / "bad.yaml").write_text("name: bad\nstart: unary(x)\nrules:\n  unary(a): [sillu(a), geluu(a)]\n")
     assert main(["check", str(tmp_path / "bad.yaml")]) == 1
     error = capsys.readouterr().err
     assert "silu" in error

@@ -1,8 +1,10 @@
-"""What ``actsearch catalog`` prints: the list of named activations, or one with its derivative, moments and curve."""
+"""What ``actsearch catalog`` prints: the list of named activations, or one with derivative, traits, moments, curve."""
 
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +13,47 @@ import sympy
 from actsearch.errors import ExprError, ReportError
 from actsearch.expr import catalog
 from actsearch.expr.functions import x
+from actsearch.expr.inventions import count, same_as
 from actsearch.expr.moments import gain, moments
 from actsearch.expr.parameters import parameters_of
 from actsearch.expr.program import evaluate, lower
 from actsearch.expr.resolve import to_expr
 from actsearch.expr.text import format
+from actsearch.expr.traits import traits
+from actsearch.report import trait_words
 from actsearch.report.braille import plot
 from actsearch.report.grid import Grid
 
+WIDTH = 80
 
-def listing(width: int = 80) -> str:
-    """Return one line a named activation: name, formula, source."""
-    rows = tuple((name, _cut(catalog.get(name).text, 34), catalog.get(name).source) for name in catalog.names())
+
+def listing(where: Sequence[str] = (), width: int = WIDTH) -> str:
+    """Return one line a named activation: name, formula, source.
+
+    Args:
+        where: words of :data:`actsearch.report.trait_words.WORDS` that must hold.
+        width: columns of a line.
+
+    Raises:
+        ReportError: a word is unknown.
+    """
+    names = trait_words.matching(where) if where else catalog.names()
+    rows = tuple((name, _cut(catalog.get(name).text, 34), catalog.get(name).source) for name in names)
     return Grid(("name", "formula", "source"), rows, ("", "", "")).text(width)
 
 
+def counted() -> str:
+    """Return how many functions the catalog has, in a sentence."""
+    n_functions, n_confirmed, n_names = count()
+    return (
+        f"{n_functions} functions under {n_names} names ({n_names - n_functions} were invented again) and "
+        f"{len(catalog.names(aliases=True)) - n_names} aliases; "
+        f"two sources confirm the formulas of {n_confirmed}, {n_functions - n_confirmed} are unconfirmed"
+    )
+
+
 def describe(spec: str, low: float = -5.0, high: float = 5.0, *, unicode: bool = True) -> str:
-    """Return lines that show one activation: formula, source, derivative, moments, gain, curve.
+    """Return lines that show one activation: formula, source, derivative, traits, moments, gain, curve.
 
     Raises:
         ExprError: neither a name nor a formula.
@@ -37,6 +63,7 @@ def describe(spec: str, low: float = -5.0, high: float = 5.0, *, unicode: bool =
     if parameters := parameters_of(expr):
         learned = [f"{p.name} (starts at {p.start:g}, {p.constraint}, one a {p.granularity})" for p in parameters]
         lines.append(f"learns {', '.join(learned)}")
+    lines += trait_words.lines(traits(expr))
     known = moments(expr)
     lines.append(
         f"for a unit-normal input: mean {known.mean:.4f}, standard deviation {known.standard_deviation:.4f}, "
@@ -44,7 +71,8 @@ def describe(spec: str, low: float = -5.0, high: float = 5.0, *, unicode: bool =
     )
     program = lower(expr)
     curve = plot(lambda x: np.asarray(evaluate(program, x)), low, high, 68, 15, unicode=unicode)
-    return "\n".join([*lines, "", curve])
+    wrapped = (textwrap.fill(line, WIDTH, subsequent_indent="        ", break_long_words=False) for line in lines)
+    return "\n".join([*wrapped, "", curve])
 
 
 def picture(spec: str, path: Path) -> Path:
@@ -85,7 +113,14 @@ def _known(spec: str) -> list[str]:
         return []
     entry = catalog.get(spec)
     aliases = f"; also called {', '.join(entry.aliases)}" if entry.aliases else ""
-    return [f"{entry.name}: {entry.source}{aliases}", *([entry.note] if entry.note else [])]
+    witnesses = ", ".join(entry.witnesses) or "nobody"
+    again = same_as(spec)
+    return [
+        f"{entry.name}: {entry.source}{aliases}",
+        *([entry.note] if entry.note else []),
+        f"formula confirmed by {witnesses}" if entry.is_confirmed else f"formula unconfirmed (seen in: {witnesses})",
+        *([f"the same function as {', '.join(again)}"] if again else []),
+    ]
 
 
 def _number(value: float) -> str:

@@ -86,16 +86,18 @@ def test_every_row_says_where_it_is_from():
 
 
 def test_a_wrong_row_is_refused():
-    for line in ("gish | x", "gish | x | y | ", "gish | x | y | - | note | 16 | more"):
+    for line in ("gish | x", "gish | x | y | ", "gish | x | y | - | note | 16 ulps | more"):
         with pytest.raises(ExprError, match="a row of the catalog has 4 to 6 fields"):
             read_row(line)
+    with pytest.raises(ExprError, match="gish: an accuracy is written '64 ulps, absolute from 2', not '64'"):
+        read_row("gish | x | y | - | note | 64")
     with pytest.raises(ExprError, match="'survy' is no witness of the catalog; did you mean 'survey'"):
         read_row("gish | x | y | survy")
 
 
 def test_a_row_is_one_line():
-    row = read_row("f, g, h | 2*x | Somebody 1999 | paper, torch | a note | 64")
-    assert row == catalog.Entry("f", "2*x", "Somebody 1999", ("g", "h"), ("paper", "torch"), "a note", 64.0)
+    row = read_row("f, g, h | 2*x | Somebody 1999 | paper, torch | a note | 64 ulps, absolute from 2")
+    assert row == catalog.Entry("f", "2*x", "Somebody 1999", ("g", "h"), ("paper", "torch"), "a note", 64.0, 2)
     assert read_row("f | x | Somebody 1999 | -") == catalog.Entry("f", "x", "Somebody 1999")
 
 
