@@ -98,13 +98,19 @@ def _check(model: nn.Module, places: Places) -> None:
 def _factory(new: Any) -> Factory:
     """Return a function that gives a fresh activation module."""
     if isinstance(new, nn.Module):
-        return lambda: copy.deepcopy(new)
+        first = copy.deepcopy(new)
+        return (lambda: first) if _is_shared(new) else lambda: copy.deepcopy(new)
     if isinstance(new, str | sympy.Basic):
-        make(new)  # a wrong name is told before the model is touched
-        return lambda: make(new)
+        made = make(new)  # a wrong name is told before the model is touched
+        return (lambda: made) if _is_shared(made) else lambda: make(new)
     if not callable(new):
         raise SwapError(f"new={new!r} is neither an activation's name, text or expression, nor a module or factory")
     return lambda: _called(new)
+
+
+def _is_shared(activation: nn.Module) -> bool:
+    """Whether all places are to hold one module, so that they share its parameters."""
+    return bool(getattr(activation, "is_shared", False))
 
 
 def _called(new: Callable[..., Any]) -> nn.Module:

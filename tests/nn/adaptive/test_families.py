@@ -16,6 +16,7 @@ from actsearch.expr.resolve import to_expr
 from actsearch.nn.activation import Activation
 from actsearch.nn.adaptive._make import canonical, family_file
 from actsearch.nn.make import families, make
+from actsearch.nn.swap import swap
 from actsearch.testing import check_activation
 
 ELEMENTWISE = [name for name in families() if hasattr(family_file(name), "formula")]
@@ -237,3 +238,14 @@ def test_a_family_that_is_no_formula_starts_where_it_says_and_can_be_normalised(
     y = normalised(x)
     assert (y.mean().item(), y.std().item()) == pytest.approx((0, 1), abs=0.01)
     check_activation(lambda: make(name, normalise=True))
+
+
+def test_swapping_in_a_shared_family_puts_one_module_everywhere():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2), torch.nn.ReLU())
+    one, many = copy.deepcopy(model), copy.deepcopy(model)
+    assert swap(one, "rational(start=gelu, granularity=shared)") == swap(many, "rational(start=gelu)") == 2
+    assert one[1] is one[3]
+    assert many[1] is not many[3]
+    assert sum(p.numel() for p in one.parameters()) == sum(p.numel() for p in many.parameters()) - 10
+    again = copy.deepcopy(one)
+    assert again[1] is again[3]
