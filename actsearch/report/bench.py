@@ -13,6 +13,7 @@ import torch
 from actsearch.compiler import c_backend, c_op
 from actsearch.compiler.build import c_compiler
 from actsearch.compiler.compiled import CompiledActivation
+from actsearch.compiler.triton_backend import is_installed
 from actsearch.errors import BenchError, suggest
 from actsearch.expr.fingerprint import is_constant
 from actsearch.expr.program import lower
@@ -203,17 +204,23 @@ def _inputs(expr: sympy.Expr, size: int, dtype: torch.dtype, device: torch.devic
 def _served(ours: CompiledActivation, data: Inputs) -> str:
     """Return what ran the function, told by what autograd recorded."""
     recorded = data.forward(ours)().grad_fn
-    return "reference" if recorded is None or recorded.name() == "ActivationBackward" else ours.backend
+    if recorded is None or recorded.name() == "ActivationBackward":
+        return "reference"
+    return "triton" if recorded.name() == "RunBackward" else "c"
 
 
 def _reason(expr: sympy.Expr, asked: str, served: str, x: torch.Tensor) -> str:
     """Return why the reference serves where a kernel was asked for, or why a kernel is slower than it could be."""
-    if served != "reference":
+    if served == "triton":
+        return ""
+    if served == "c":
         return "" if c_op.load() else "no C++ compiler (CXX, g++, c++, clang++): kernels are called through Python"
     if asked == "reference":
         return "asked for"
+    if asked == "triton" and x.device.type == "cpu":
+        return "Triton kernels run on CUDA devices, not on the CPU"
     if x.device.type != "cpu":
-        return f"C kernels run on the CPU, not on {x.device.type}"
+        return _reason_on_cuda(asked)
     if c_compiler() is None:
         return "no C compiler was found (CC, gcc, cc, clang)"
     if x.dtype not in c_backend.NAMES:
@@ -221,6 +228,12 @@ def _reason(expr: sympy.Expr, asked: str, served: str, x: torch.Tensor) -> str:
     if not c_backend.printable(lower(expr)):
         return "an operation of the formula has no form in C"
     return "its kernel could not be built"
+
+
+def _reason_on_cuda(asked: str) -> str:
+    if asked == "c":
+        return "C kernels run on the CPU, not on CUDA devices"
+    return "its kernel could not be built" if is_installed() else "Triton is not installed (pip install triton)"
 
 
 def _device(name: str) -> torch.device:

@@ -59,16 +59,15 @@ def eager_of(expr: sympy.Expr, data: Inputs) -> Function | None:
     return function if data.forward(function)().requires_grad else None
 
 
-def torch_compiled(eager: Function, data: Inputs, dynamic: bool = False) -> tuple[Function, float]:
+def torch_compiled(eager: Function, data: Inputs) -> tuple[Function, float]:
     """Return the formula under ``torch.compile``, and the seconds to its first forward and backward.
 
-    Something smaller goes through it before: what it loads once in a process is not counted. ``dynamic``: one build
-    for all sizes.
+    Something smaller goes through it before: what it loads once in a process is not counted.
     """
     try:
         data.both(torch.compile(lambda x, *parameters: x * 2.0))()
         start = time.perf_counter()
-        compiled = torch.compile(eager, dynamic=dynamic)
+        compiled = torch.compile(eager, dynamic=False)
         data.both(compiled)()
         wait_for(data.x.device)
         return compiled, time.perf_counter() - start
