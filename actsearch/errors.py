@@ -58,6 +58,10 @@ class ExportError(ActsearchError, ValueError):
     """An export failed, or its numbers differ from the original's."""
 
 
+class DistillError(ActsearchError, ValueError):
+    """A curve, space or layer is not what a formula can be sought for."""
+
+
 class MissingExtraError(ActsearchError, ImportError):
     """An optional dependency is needed and not installed."""
 
