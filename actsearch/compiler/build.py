@@ -30,8 +30,8 @@ FLAGS = [
     "-std=gnu11", "-march=native", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
     "-fPIC", "-shared", "-nostdlib", "-fno-asynchronous-unwind-tables",
 ]  # fmt: skip
-# Of GCC's passes those that kernels gain by: the same loops as from -O3 in two thirds of its time. No sine is vectorised
-# that GCC has joined with a cosine, or moved into a branch.
+# Of GCC's passes those that kernels gain by: the same loops as from -O3 in two thirds of its time. A sine that it has
+# joined with a cosine, or moved into a branch, is not vectorised.
 _GCC = [
     "-O1", "-ftree-loop-vectorize", "-fvect-cost-model=dynamic", "-ftree-pre", "-fgcse", "-fno-tree-sink",
     "-fno-thread-jumps", *(f"-fno-builtin-{name}" for name in ("sin", "cos", "sinf", "cosf")),

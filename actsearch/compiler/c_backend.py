@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from actsearch.compiler import c_op, python_op
 from actsearch.compiler.build import Compiler, c_compiler, digest, library, notice
-from actsearch.compiler.c_source import kernels, prelude
+from actsearch.compiler.c_prelude import prelude
+from actsearch.compiler.c_source import kernels
 from actsearch.compiler.c_templates import TEMPLATES
 from actsearch.expr.differentiate import gradient
 from actsearch.expr.expand import expand

@@ -12,10 +12,10 @@ A shape that no rule knows stays as it is.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 
+from actsearch.compiler.c_reciprocals import reciprocals
 from actsearch.expr.build import Builder
 from actsearch.expr.graph import Program
 from actsearch.expr.value import Value, call, select
@@ -23,7 +23,6 @@ from actsearch.expr.value import Value, call, select
 #: From a node's number and its value, its arguments rewritten, to what replaces it.
 Rule = Callable[[int, Value], Value]
 _PRODUCTS = ("mul", "times")
-_SHARED = 3  # quotients that make one division and as many products cheaper
 _MULTIPLES = (2, 3, 4)  # the power of a shared exponential has that many times its error
 
 
@@ -36,7 +35,7 @@ def simplify(program: Program, double: bool) -> Program:
         double: Computed in float64; else in float32, where second words need no third.
     """
     first = _rewrite if double else _rewrite_single
-    return _rewritten(_rewritten(_rewritten(program, first), _share), _reciprocals)
+    return _rewritten(_rewritten(_rewritten(program, first), _share), reciprocals)
 
 
 def _rewritten(program: Program, prepare: Callable[[Program], Rule]) -> Program:
@@ -64,35 +63,6 @@ def _rewrite_single(program: Program) -> Rule:
         return _RULES[y.node.op](y) if y.node.op in _RULES else y
 
     return rule
-
-
-def _reciprocals(program: Program) -> Rule:
-    """Return the rule that divides once by what several quotients share, where that is at least 1."""
-    values = Builder(program.parameters).embed(program)
-    found = Counter(y.args[1].index for y in values if y.node.op == "div")
-    shared = {i for i, y in enumerate(values) if found[y.index] >= _SHARED and _is_at_least_one(y)}
-
-    def rule(i: int, y: Value) -> Value:
-        if y.node.op != "div" or program.nodes[i].args[1] not in shared:
-            return y
-        return y.args[0] * (1.0 / y.args[1])
-
-    return rule
-
-
-def _is_at_least_one(y: Value) -> bool:
-    return y.node.op == "add" and any(
-        a.constant is not None and a.constant >= 1 and _is_sum_of_powers(b) for a, b in (y.args, y.args[::-1])
-    )
-
-
-def _is_sum_of_powers(y: Value) -> bool:
-    """Whether ``y`` cannot be negative, and is large only where the input or a parameter is."""
-    if y.node.op == "add":
-        return all(map(_is_sum_of_powers, y.args))
-    if y.node.op in _PRODUCTS:
-        return y.args[0] == y.args[1] or all(map(_is_sum_of_powers, y.args))
-    return y.node.op in ("abs", "decay") or (y.constant is not None and y.constant >= 0)
 
 
 def _exponential(y: Value) -> Value:

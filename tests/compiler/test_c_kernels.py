@@ -115,6 +115,23 @@ def test_parameter_gradients_are_summed_as_fsum(shape: tuple[int, ...]) -> None:
         assert abs(found - exact) <= 3 * 2**-53 * exact
 
 
+@pytest.mark.parametrize("shape", [(100_003,), (300, 7, 61)], ids=str)
+def test_parameter_gradients_of_float32_are_summed_to_the_rounding_of_their_terms(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape) * torch.linspace(-8, 8, shape[-1]).exp2()
+    a = torch.tensor(2.0) if len(shape) == 1 else torch.full((7, 1), 2.0)
+    found = gradients_of_ones(x, a)[-1].double()
+    dims = (0,) if len(shape) == 1 else (0, 2)
+    exact, terms = (t.double().sum(dims).view_as(found) for t in (x, x.abs()))
+    assert torch.all((found - exact).abs() <= 2.0**-23 * terms)
+
+
+def test_a_choice_that_hangs_on_a_parameter() -> None:
+    """Such conditions are computed before the loop."""
+    text = "x * sign(a[-0.5]) + min(a[-0.5], 0) * (x if a[-0.5] < 0 else x**2) + abs(b[0.3]) * x"
+    for a, b in ((-0.5, 0.3), (0.5, -0.3)):
+        assert_agree(torch.randn(200), torch.tensor(a), torch.tensor(b), text=text)
+
+
 def gradients_of_ones(x: torch.Tensor, a: torch.Tensor) -> list[torch.Tensor]:
     x, a = x.clone().requires_grad_(), a.clone().requires_grad_()
     y = compile("a[2.0] * x", "c")(x, a)

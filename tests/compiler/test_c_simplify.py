@@ -37,6 +37,21 @@ def test_divisions_and_error_functions_are_shared() -> None:
         assert (found["raw_erfcx"], found["raw_erfc"], found["rest"], found["head"]) == (1, 0, 1, 0)
 
 
+def test_gelu_written_out_is_as_cheap_in_float32() -> None:
+    """The square of the float next to the root of a half is not a half, which float64 alone has to correct."""
+    program = lower(parse("x * (1 + erf(x / 2**0.5)) / 2"))
+    for part in (program, gradient(program)):
+        found = Counter(node.op for node in simplify(expand(part), double=False).nodes)
+        assert (found["raw_exp"] + found["decay"], found["raw_erfcx"], found["raw_erfc"]) == (1, 1, 0)
+
+
+def test_quotients_by_one_number_of_at_least_1_divide_once() -> None:
+    parameters = ("a[0.5]", "b[0.5]", "c[0.5]")
+    above = f"{parameters[0]} + {parameters[1]} * x + {parameters[2]} * x**2"
+    assert counted(f"({above}) / (1 + x**2)", slopes=True)["div"] == 1
+    assert counted(f"({above}) / (x + x**2)", slopes=True)["div"] > 1  # the reciprocal could be infinite
+
+
 def test_exponentials_far_apart_stay_apart() -> None:
     """A power has a multiple of the error: exp(-8|x|) is not made of exp(-|x|/2)."""
     assert sum(counted("sigmoid(x) + sigmoid(8 * x)")[op] for op in EXPONENTIALS) == 2
