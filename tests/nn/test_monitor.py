@@ -244,3 +244,10 @@ def test_a_copy_of_a_watched_model_is_its_own():
         model(torch.randn(4, 2))
         assert copy.deepcopy(model[1]) is not model[1]
     assert monitor.history[0][0].n_steps == 1
+
+
+def test_a_rational_tells_the_range_it_was_fitted_on():
+    assert make("rational", low=-3.0, high=2.0).fitted_range == (-3, 2)
+    assert make("hermite").fitted_range is None
+    row = watch(make("rational", low=-3.0, high=2.0), columns([0.0, 1.0, 2.0], [1.0, 2.5, -4.0]))
+    assert row.outside == pytest.approx(2 / 6)

@@ -13,6 +13,7 @@ from actsearch.nn.adaptive._formula import Formula, check_count, check_word
 from actsearch.nn.lazy import LazyActivation
 from actsearch.nn.normalise import normalised
 
+_EXACT = 1e-9  # a start that is met up to rounding
 GRANULARITIES = ("layer", "channel", "group", "shared")
 
 
@@ -66,6 +67,11 @@ class Adaptive(Activation):
     def max_error(self) -> float:
         """The largest difference from the start function on the range of the fit, before training."""
         return self.formula.max_error
+
+    @property
+    def fitted_range(self) -> tuple[float, float] | None:
+        """Where the start was fitted, for :class:`~actsearch.nn.monitor.Monitor`; None where it is met exactly."""
+        return (self.formula.low, self.formula.high) if self.max_error > _EXACT else None
 
     @property
     def is_shared(self) -> bool:
