@@ -28,6 +28,9 @@ class Normalised(nn.Module):
         (0.3989, 0.5838)
     """
 
+    #: It is no elementwise function: initialisation measures it on samples.
+    mixes_channels = True
+
     def __init__(self, inner: nn.Module, start: sympy.Expr | str) -> None:
         super().__init__()
         self.inner = inner

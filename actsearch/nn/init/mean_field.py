@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import brentq
@@ -28,12 +29,15 @@ class MeanField:
         q: the variance of pre-activations that layers keep: q = sigma_b^2 + sigma_w^2 E f(sqrt(q) z)^2.
         chi: sigma_w^2 E f'(sqrt(q) z)^2, by which a layer multiplies small differences between two inputs and the
             variance of gradients: below 1 they vanish with depth (order), above 1 they explode (chaos).
+        is_stable: whether layers bring a variance that is a little off back to q, or keep it; where not, as for gelu,
+            a network of finite width drifts away from q with depth.
     """
 
     sigma_w: float
     sigma_b: float
     q: float
     chi: float
+    is_stable: bool
 
 
 def edge_of_chaos(spec: Spec, sigma_b: float = 0.0) -> MeanField:
@@ -79,7 +83,7 @@ def edge_of_chaos(spec: Spec, sigma_b: float = 0.0) -> MeanField:
             f"1e{_HIGHEST:.0f} does a layer with chi = 1 keep it; try another sigma_b"
         )
     slope = moments_of(spec, 0.0, math.sqrt(q or 10**_LOWEST)).derivative_mean_square
-    return MeanField(slope**-0.5, sigma_b, q, 1.0)
+    return MeanField(slope**-0.5, sigma_b, q, 1.0, _is_stable(spec, slope**-0.5, q))
 
 
 def fixed_point(spec: Spec, sigma_w: float, sigma_b: float = 0.0) -> MeanField:
@@ -113,7 +117,14 @@ def fixed_point(spec: Spec, sigma_w: float, sigma_b: float = 0.0) -> MeanField:
             )
         q = 0.0
     slope = moments_of(spec, 0.0, math.sqrt(q or 10**_LOWEST)).derivative_mean_square
-    return MeanField(sigma_w, sigma_b, q, sigma_w**2 * slope)
+    return MeanField(sigma_w, sigma_b, q, sigma_w**2 * slope, _is_stable(spec, sigma_w, q))
+
+
+def _is_stable(spec: Spec, sigma_w: float, q: float) -> bool:
+    """Return whether the map of variances has a slope of at most 1 at q."""
+    low, high = (q or 10**_LOWEST) * 0.99, (q or 10**_LOWEST) * 1.01
+    rise = moments_of(spec, 0.0, math.sqrt(high)).mean_square - moments_of(spec, 0.0, math.sqrt(low)).mean_square
+    return sigma_w**2 * abs(rise) <= (high - low) * (1 + 1e-4)
 
 
 def _check(sigma_b: float) -> None:
@@ -135,8 +146,10 @@ def _root(excess: Callable[[float], float]) -> float | None:
     signs = np.where(np.abs(values) < _FLAT, 0.0, np.sign(values))
     if not signs.any():
         return 1.0
-    crossings = [i for i in range(_N_POINTS - 1) if signs[i] * signs[i + 1] < 0]
+    # a point that is a root itself, to rounding, lies between its neighbours
+    known = [i for i in range(_N_POINTS) if signs[i]]
+    crossings = [(i, j) for i, j in pairwise(known) if signs[i] != signs[j]]
     if not crossings:
         return None
-    nearest = min(crossings, key=lambda i: (signs[i] < 0, abs(places[i])))
-    return float(10 ** brentq(lambda place: excess(10.0**place), places[nearest], places[nearest + 1], xtol=1e-10))
+    low, high = min(crossings, key=lambda pair: (signs[pair[0]] < 0, abs(places[pair[0]] + places[pair[1]])))
+    return float(10 ** brentq(lambda place: excess(10.0**place), places[low], places[high], xtol=1e-10))

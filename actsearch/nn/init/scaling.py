@@ -117,7 +117,7 @@ def _edge_of_chaos(
     layers = layers_of(model)
     before = sources(model, example)
     edges = {source: edge_of_chaos(source, sigma_b) for source in before.values() if source is not None}
-    first = next(iter(edges.values()), MeanField(1.0, sigma_b, 1.0, 1.0))
+    first = next(iter(edges.values()), MeanField(1.0, sigma_b, 1.0, 1.0, True))
     # what reads data of variance 1 starts at the variance that the layers behind it keep
     entry = math.sqrt(first.q - sigma_b**2) if first.q > sigma_b**2 else 1.0
     done = []

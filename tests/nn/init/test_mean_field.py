@@ -73,3 +73,18 @@ def test_bad_input_gets_a_sentence():
         fixed_point("relu", 2.0)
     with pytest.raises(ActivationError, match=r"relu.* has no edge of chaos at sigma_b=0.5"):
         edge_of_chaos("relu", 0.5)
+
+
+def test_stability_is_what_deep_networks_show():
+    """He's scale keeps variance 1 for gelu in one layer; a variance that is off by 10 % is farther off after ten."""
+    for spec, stable in (("gelu", False), ("silu", False), ("tanh", True)):
+        told = fixed_point(spec, gain := moments_of(spec).gain)
+        assert (told.q, told.is_stable) == (pytest.approx(1, rel=1e-4), stable)
+        for off in (0.9, 1.1):
+            variance = off
+            for _ in range(10):
+                variance = gain**2 * moments_of(spec, 0.0, math.sqrt(variance)).mean_square
+            assert (abs(variance - 1) < 0.1) == stable
+    assert edge_of_chaos("relu").is_stable
+    assert edge_of_chaos("tanh").is_stable
+    assert not edge_of_chaos("gelu", 0.1).is_stable
