@@ -131,8 +131,11 @@ def first_kernel(n: int) -> dict[str, float]:
 def run(spec: Any) -> None:
     """Compile, and go forward and backward once, parameters included."""
     f = compile(spec, "c")
-    x = torch.randn(1000, requires_grad=True)
-    parameters = [torch.tensor(float(p.start), requires_grad=True) for p in f.parameters]
+    x = torch.randn(50, 20, requires_grad=True)
+    shapes = [(20,) if p.granularity == "channel" else () for p in f.parameters]
+    parameters = [
+        torch.full(shape, float(p.start), requires_grad=True) for p, shape in zip(f.parameters, shapes, strict=True)
+    ]
     f(x, *parameters).sum().backward()
 
 
