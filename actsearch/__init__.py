@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from actsearch.nn.init import initialise as initialise
     from actsearch.nn.make import make as make
     from actsearch.nn.swap import swap as swap
+    from actsearch.report.distillation import distill as distill
     from actsearch.report.export import export as export
     from actsearch.space.load import load_space as load_space
     from actsearch.study.finals import compare as compare
@@ -39,6 +40,7 @@ _HOME = {
     "catalog": "actsearch.expr",
     "compare": "actsearch.study.finals",
     "compile": "actsearch.compiler.compiled",
+    "distill": "actsearch.report.distillation",
     "export": "actsearch.report.export",
     "fingerprint": "actsearch.expr.fingerprint",
     "format": "actsearch.expr.text",

@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
     "catalog",
     "compare",
     "compile",
+    "distill",
     "export",
     "fingerprint",
     "format",

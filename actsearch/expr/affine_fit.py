@@ -149,7 +149,7 @@ def refined(start: Affine, curve: Curve, free: Sequence[int] = (0, 1, 2, 3)) -> 
     except (ValueError, np.linalg.LinAlgError):
         return None
     maps[list(free)] = found.x
-    return start.with_maps(maps) if np.isfinite(maps).all() else None
+    return start.with_maps(maps.tolist()) if np.isfinite(maps).all() else None
 
 
 def simpler(fit: Affine) -> Iterator[tuple[Affine, tuple[int, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,7 @@ from actsearch.space.space import Space
 
 MAX_CANDIDATES = 10_000
 """Largest space whose formulas are all tried; more are a search, not a look-up."""
-_N_FINE = 24  # functions that are fitted finely
+_N_FINE = 16  # functions that are fitted finely
 _COARSE = 3e-3  # share of the variance below which the grid cannot tell functions apart
 _N_POINTS = 1024  # where a function is looked at
 _FUNCTION_ERROR, _SAMPLE_ERROR = 1e-2, 1e-3  # default of max_error, in standard deviations of the curve
@@ -188,8 +189,10 @@ def _rounded(fit: Affine, target: Curve) -> Affine:
     """Return the fit with as few digits as leave it as close as it is."""
     left = float(np.mean((_values(fit, target) - target.y) ** 2))
     allowed = 1.01 * left + (1e-5 * float(target.y.std())) ** 2
+    size = math.floor(math.log10(target.y.std() or 1.0))
     for digits in range(1, 9):
-        shorter = fit.with_maps([float(f"{value:.{digits}g}") for value in fit.maps])
+        a, b = (float(f"{value:.{digits}g}") for value in fit.maps[:2])
+        shorter = fit.with_maps([a, b, round(fit.maps[2], digits), round(fit.maps[3], digits - size)])
         if float(np.mean((_values(shorter, target) - target.y) ** 2)) <= allowed:
             return shorter
     return fit
