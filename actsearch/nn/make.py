@@ -16,7 +16,7 @@ from actsearch.expr.family import Family, read_family
 from actsearch.expr.parameters import parameters_of
 from actsearch.expr.resolve import to_expr
 from actsearch.nn.activation import Activation
-from actsearch.nn.adaptive._make import family_file, make_adaptive
+from actsearch.nn.adaptive._make import expression_of_family, family_file, make_adaptive
 from actsearch.nn.adaptive._normalised import Normalised
 from actsearch.nn.lazy import LazyActivation
 from actsearch.nn.normalise import normalised
@@ -81,6 +81,25 @@ def make(
     lazy = n_channels is None and any(parameter.granularity == "channel" for parameter in parameters_of(expr))
     kind = LazyActivation if lazy else Activation
     return kind(expr, n_channels=n_channels, channel_dim=channel_dim, backend=backend)
+
+
+def expression_at_start(spec: sympy.Expr | str) -> sympy.Expr:
+    """Return the expression that an activation starts with: a formula's own, with its parameters; a family's.
+
+    Of a family that is no formula it is the function that it starts at.
+
+    Raises:
+        ActivationError: what is no elementwise formula, such as a gated unit.
+        ExprError: a text outside the grammar.
+
+    Example:
+        >>> expression_at_start("hermite(degree=1)"), expression_at_start("dynamic_relu")
+        (a0 + a1*x, relu(x))
+    """
+    if isinstance(spec, str) and spec.strip() in families() and not _in_catalog(spec.strip()):
+        spec = Family(spec.strip())
+    expr = _expression(spec)
+    return expression_of_family(expr) if isinstance(expr, Family) else expr
 
 
 def families() -> list[str]:

@@ -62,7 +62,7 @@ def learned_of(activations: Sequence[Activation]) -> str | None:
 
 
 class _Factory:
-    """Gives a fresh activation of the candidate at each call, and counts the calls."""
+    """Gives a fresh activation of the candidate at each call (one for all, if it is shared), and counts the calls."""
 
     def __init__(self, job: FitJob) -> None:
         self.first = make(job.spec, normalise=job.normalise, channel_dim=job.task.channel_dim)
@@ -70,6 +70,8 @@ class _Factory:
 
     def __call__(self) -> nn.Module:
         self.n_made += 1
+        if getattr(self.first, "is_shared", False):
+            return self.first
         # a copy costs a tenth of making it anew
         return copy.deepcopy(self.first)
 

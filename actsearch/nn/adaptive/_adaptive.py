@@ -52,7 +52,7 @@ class Adaptive(Activation):
         backend: str = "auto",
         normalise: bool = False,
     ) -> None:
-        _check(granularity, n_groups)
+        check_granularity(granularity, n_groups)
         expr = _with_granularity(formula.expr, granularity)
         counted = n_groups if granularity == "group" else n_channels
         super().__init__(
@@ -110,7 +110,8 @@ class LazyAdaptive(LazyActivation, Adaptive):
     cls_to_become: type[Activation] = Adaptive
 
 
-def _check(granularity: str | None, n_groups: int | None) -> None:
+def check_granularity(granularity: str | None, n_groups: int | None) -> None:
+    """Raise ActivationError unless granularity and number of groups go together."""
     if granularity is not None:
         check_word("granularity", granularity, GRANULARITIES)
     if (granularity == "group") is (n_groups is None):
@@ -121,6 +122,7 @@ def _check(granularity: str | None, n_groups: int | None) -> None:
 
 
 def granularity_of(expr: sympy.Expr) -> str:
+    """Return "channel" when some parameter is per channel, else "layer"."""
     return "channel" if any(p.granularity == "channel" for p in parameters_of(expr)) else "layer"
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
+
+import sympy
 
 from actsearch import plugins
 from actsearch.errors import ActivationError, suggest
 from actsearch.expr.family import Family
-from actsearch.nn.adaptive._adaptive import Adaptive, LazyAdaptive, granularity_of
+from actsearch.expr.resolve import to_expr
+from actsearch.nn.adaptive._adaptive import Adaptive, LazyAdaptive, check_granularity, granularity_of
 from actsearch.nn.adaptive._formula import Formula
 
 _FOLDER = "actsearch.nn.adaptive"
@@ -53,6 +56,19 @@ def family_file(name: str) -> ModuleType:
     return plugins.load(_FOLDER, name, ActivationError)
 
 
+def expression_of_family(family: Family) -> sympy.Expr:
+    """Return the expression of an elementwise family, or the function that another family starts at.
+
+    Raises:
+        ActivationError: there is no such family or setting, or a value is not allowed.
+    """
+    module = family_file(family.name)
+    if not hasattr(module, "formula"):
+        return to_expr(module.START)
+    formula: Formula = module.formula(**_own(family.name, module, family.settings))
+    return formula.expr
+
+
 def canonical(family: Family) -> Family:
     """Return a family as it is identified: settings in the order of its file, those left out that have their default.
 
@@ -63,27 +79,34 @@ def canonical(family: Family) -> Family:
         >>> canonical(Family("rational", {"start": "gelu", "version": "A", "degrees": (3, 2)}))
         rational(degrees=(3, 2), start=gelu)
     """
-    module = family_file(family.name)
-    maker = getattr(module, "formula", None) or module.make
+    module, settings = family_file(family.name), family.settings
     if hasattr(module, "formula"):
-        maker(**_own(family.name, module, family.settings))
+        formula: Formula = module.formula(**_own(family.name, module, settings))
+        check_granularity(settings.get("granularity"), settings.get("n_groups"))
+        defaults = _defaults(module.formula) | _defaults(Adaptive)
+        defaults["granularity"] = granularity_of(formula.expr)
     else:
-        maker(**family.settings)
-    defaults = {key: given.default for key, given in inspect.signature(maker).parameters.items()}
-    if hasattr(module, "formula"):
-        defaults |= {key: inspect.signature(Adaptive).parameters[key].default for key in _OF_THE_MODULE}
-    kept = {key: family.settings[key] for key, default in defaults.items()
-            if key in family.settings and family.settings[key] != default}  # fmt: skip
+        defaults = _defaults(module.make)
+        _check_names(family.name, settings, list(defaults))
+        module.make(**settings)
+    kept = {key: settings[key] for key in defaults if key in settings and settings[key] != defaults[key]}
     return Family(family.name, kept)
+
+
+def _defaults(maker: Callable[..., Any]) -> dict[str, Any]:
+    return {key: given.default for key, given in inspect.signature(maker).parameters.items()}
 
 
 def _own(name: str, family: ModuleType, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the family's own; see that the others are the module's."""
     accepted = inspect.signature(family.formula).parameters
-    known = [*accepted, *_OF_THE_MODULE]
+    _check_names(name, settings, [*accepted, *_OF_THE_MODULE])
+    return {key: value for key, value in settings.items() if key in accepted}
+
+
+def _check_names(name: str, settings: Mapping[str, Any], known: Sequence[str]) -> None:
     for setting in settings:
         if setting not in known:
             raise ActivationError(
                 f"{name} has no setting {setting!r}{suggest(setting, known)} (settings: {', '.join(known)})"
             )
-    return {key: value for key, value in settings.items() if key in accepted}

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from actsearch.expr.program import derivative, evaluate, lower
-from actsearch.expr.resolve import to_expr
+from actsearch.nn.make import expression_at_start
 from actsearch.report.figures.style import BEST, GREY, REFERENCE, label_ends, limits, shorten
 
 X = np.linspace(-5.0, 5.0, 1001)
@@ -60,7 +60,7 @@ def _look(name: str, best: str, reference: str | None) -> tuple[str, float, int]
 
 def values(spec: str, order: int = 0) -> np.ndarray:
     """Return f, f' or f'' of a function on ``X``, its parameters at their start values; jumps are not joined."""
-    program = lower(to_expr(spec))
+    program = lower(expression_at_start(spec))
     starts = tuple(parameter.start for parameter in program.parameters)
     if order:
         program = derivative(program, (order, *[0] * len(program.parameters)))
