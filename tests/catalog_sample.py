@@ -8,7 +8,7 @@ import pytest
 
 from actsearch.expr import catalog
 
-ONE_IN = 24
+ONE_IN = 48
 ALWAYS = ("relu", "gelu", "silu", "prelu", "hardshrink", "pau")
 
 

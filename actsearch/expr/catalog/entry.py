@@ -32,7 +32,8 @@ WITNESSES: Mapping[str, str] = MappingProxyType(
         "jax": "jax.nn",
         "timm": "timm.layers",
         "transformers": "transformers.activations",
-        "reports": "two reports on the paper",
+        "ports": "an implementation by others",
+        "reports": "a report on the paper by others",
     }
 )
 """Where formulas were compared, and what each word stands for."""
