@@ -37,6 +37,8 @@ class Settings:
     n_replicates: int
     n_tuning_replicates: int
     learning_rate_factors: tuple[float, ...]
+    mode: str = "auto"
+    population_size: int | None = None
 
     def __post_init__(self) -> None:
         least = {

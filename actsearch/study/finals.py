@@ -19,8 +19,7 @@ from actsearch.study.executor import Pool
 from actsearch.study.fits import Attributes, Wanted, run_fits, stored_key
 from actsearch.study.function import Function, resolve
 from actsearch.study.interrupt import Interrupts
-from actsearch.study.jobs import run_fits as run_in_worker
-from actsearch.study.jobs import warm_up
+from actsearch.study.jobs import NO_SIZES, Sizes, run_work, warm_up
 from actsearch.study.panel import PANEL, Notify
 from actsearch.study.plan import Plan, plan_cells
 from actsearch.study.session import session
@@ -96,7 +95,7 @@ def compare(
     with (
         quiet_optuna(),
         Interrupts() as interrupts,
-        Pool[Wanted](run_in_worker, executor, n_workers, interrupts.allowed) as pool,
+        Pool[Any](run_work, executor, n_workers, interrupts.allowed) as pool,
     ):
         pool.warm_up(warm_up)
         plan = Plan(plan_cells(load_tasks(task), (1.0,)), seed, normalise)
@@ -115,11 +114,12 @@ def run_finals(
     study: optuna.Study,
     functions: Sequence[tuple[Function, str]],
     plan: Plan,
-    pool: Pool[Wanted],
+    pool: Pool[Any],
     rules: Rules,
     notify: Notify,
     score: Callable[[Attributes], float] | None = None,
     reference: str | None = None,
+    sizes: Sizes = NO_SIZES,
 ) -> None:
     """Tune and fit what is missing of the finals; every fit is stored as it ends, so a later call continues.
 
@@ -134,6 +134,7 @@ def run_finals(
         notify: called after each fit.
         score: validation score of a fit, stored as the trial's value; None: the metric, negative where minimised.
         reference: what to compare with; None: chosen on validation.
+        sizes: how many are fitted at once in a cell.
     """
     functions = _with_earlier(study, functions)
     first = plan.cells[0].task
@@ -157,9 +158,9 @@ def run_finals(
 
     tuning = _tuning(functions, rules)
     study.set_user_attr("n_planned", len(tuning) + len(functions) * rules.n_replicates)
-    run_fits(tuning, _known(study), plan, pool, keep)
+    run_fits(tuning, _known(study), plan, pool, keep, sizes)
     tuned = _tuned(study, functions, rules, level)
-    run_fits(_final(tuned, rules.n_replicates, pool.n_workers), _known(study), plan, pool, keep)
+    run_fits(_final(tuned, rules.n_replicates, pool.n_workers), _known(study), plan, pool, keep, sizes)
 
 
 def _functions(specs: Iterable[Any], panel: Sequence[str], normalise: bool) -> list[tuple[Function, str]]:

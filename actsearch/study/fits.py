@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import actsearch
 from actsearch.study.executor import Lost, Pool
 from actsearch.study.function import Function
-from actsearch.study.jobs import Crash
+from actsearch.study.jobs import NO_SIZES, Crash, Size, Sizes
 from actsearch.study.plan import Cell, Plan
+from actsearch.study.together import Company
 
 if TYPE_CHECKING:
     from actsearch.tasks.fit import FitJob, FitResult
@@ -60,18 +62,38 @@ def run_fits(
     wanted: Iterable[Wanted],
     known: Iterable[tuple[str, str, str, int, float]],
     plan: Plan,
-    pool: Pool[Wanted],
+    pool: Pool[Any],
     keep: Callable[[Attributes], None],
+    sizes: Sizes = NO_SIZES,
 ) -> None:
-    """Fit what is wanted and not known; hand the attributes of each to ``keep`` as soon as they are there."""
+    """Fit what is wanted and not known; hand the attributes of each to ``keep`` as soon as they are there.
+
+    ``sizes`` says how many are fitted at once in a cell.
+    """
     done = set(known)
+    groups: dict[Hashable, list[Wanted]] = defaultdict(list)
     for fits in wanted:
         if fits.key not in done:
             done.add(fits.key)
-            pool.submit(fits, jobs_of(fits, plan))
+            groups[_company(fits, plan, len(done))].append(fits)
+    chosen = [sizes.get(cell.key, Size()) for cell in plan.cells]
+    largest = max(size.n for size in chosen)
+    company = Company[Wanted](pool)
+    for group in groups.values():
+        alone = len(group) == 1  # such as luck's controls, which share their seeds with nobody
+        for start in range(0, len(group), largest):
+            part = group[start : start + largest]
+            company.submit(part, [jobs_of(fits, plan) for fits in part], [Size()] * len(chosen) if alone else chosen)
     while pool.n_waiting:
-        for fits, answer in pool.wait():
+        for fits, answer in company.wait():
             keep(identity(fits) | outcome_of(plan.cells, answer))
+
+
+def _company(fits: Wanted, plan: Plan, number: int) -> Hashable:
+    """Return what fits must have in common to be fitted together; what has a logger of its own is fitted alone."""
+    if plan.final_logger is not None and fits.stage == "final":
+        return number
+    return fits.stage, fits.replicate, fits.learning_rate_factor, fits.fresh_data, fits.test
 
 
 def jobs_of(fits: Wanted, plan: Plan) -> tuple[FitJob, ...]:

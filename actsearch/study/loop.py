@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import sympy
@@ -24,6 +24,8 @@ from actsearch.study.fits import Attributes, failure
 from actsearch.study.function import Function
 from actsearch.study.objective import Candidate, Objective
 from actsearch.study.result import TRAINED, retried
+from actsearch.study.together import Company
+from actsearch.study.waiting import Waiting
 
 if TYPE_CHECKING:
     from actsearch.space.space import Space
@@ -55,7 +57,7 @@ class Loop:
         study: optuna.Study,
         space: Space,
         objective: Objective,
-        pool: Pool[Candidate],
+        pool: Pool[Any],
         n_trials: int,
         identify: Callable[[sympy.Expr], Function],
         screen: Callable[[sympy.Expr], str | None],
@@ -63,6 +65,8 @@ class Loop:
     ) -> None:
         self.study, self.space, self.objective, self.pool = study, space, objective, pool
         self.n_trials, self.identify, self.screen, self.notify = n_trials, identify, screen, notify
+        self._company = Company[Candidate](pool)
+        self._waiting = Waiting(objective)
         self.stopped = ""  # why the search ended before n_trials, a sentence
         self._size = space.size()
         self.outcomes: Counter[str] = Counter()
@@ -88,21 +92,39 @@ class Loop:
             StudyError: several candidates in a row could not be fitted.
         """
         while True:
-            self._propose_some()
+            self._keep_busy()
             if not self._active:
                 return
-            for candidate, answer in self.pool.wait():
+            for candidate, answer in self._company.wait():
                 self._take(candidate, answer)
 
     # -- proposing ----------------------------------------------------------------------------------------------------
 
-    def _propose_some(self) -> None:
-        """Keep one candidate more in flight than there are workers, so that none waits for the sampler."""
-        patience = PATIENCE
-        while len(self._active) <= self.pool.n_workers and self.n_trained + len(self._active) < self.n_trials:
-            if self._active and patience == 0:
+    def _keep_busy(self) -> None:
+        """Keep one work more in flight than there are workers, so that none waits for the sampler.
+
+        A population that waits at a rung goes first once it is a quarter full, the furthest one before others; then
+        new candidates. What is left when there are no new ones goes as it is.
+        """
+        while self.pool.n_waiting <= self.pool.n_workers:
+            group = self._waiting.furthest()
+            if group is None:
+                self._propose_some()
+                group = self._waiting.furthest() or (
+                    self._waiting.nearest() if self.pool.n_waiting < self.pool.n_workers else None
+                )
+            if group is None:
                 return
-            if self._is_exhausted():
+            jobs = [self.objective.jobs(candidate) for candidate in group]
+            self._company.submit(group, jobs, [self.objective.size(group[0])] * len(jobs[0]))
+
+    def _propose_some(self) -> None:
+        """Propose as many candidates as are fitted at once, fewer where the last ones are shared among workers."""
+        left = self.n_trials - self.n_trained - len(self._active)
+        wanted = min(self._waiting.largest, max(1, -(-left // self.pool.n_workers)))
+        patience = PATIENCE
+        while self._waiting.n_new < wanted and self.n_trained + len(self._active) < self.n_trials:
+            if (self._active and patience == 0) or self._is_exhausted():
                 return
             if not self._propose():
                 patience -= 1
@@ -134,7 +156,7 @@ class Loop:
             self._n_without_new = 0
             candidate = Candidate(function, trial, self._interrupted.get(function.fingerprint, 0))
             self._active[function.fingerprint] = candidate
-            self.pool.submit(candidate, self.objective.jobs(candidate))
+            self._waiting.add(candidate)
             return True
         self._n_without_new += 1
         return False
@@ -175,7 +197,7 @@ class Loop:
         self._n_failed = 0
         outcome = self.objective.take(candidate, answer)
         if outcome == "running":
-            self.pool.submit(candidate, self.objective.jobs(candidate))
+            self._waiting.add(candidate)
             return
         attributes = self.objective.attributes(candidate) | {"outcome": outcome}
         if outcome == "pruned":

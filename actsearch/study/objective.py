@@ -12,6 +12,7 @@ import optuna
 
 from actsearch.study.fits import Attributes, attributes_of, has_diverged, last_metric, make_job
 from actsearch.study.function import Function
+from actsearch.study.jobs import Size, Sizes
 from actsearch.study.plan import Cell, Plan, state_path
 from actsearch.study.scale import Scale
 
@@ -43,6 +44,16 @@ class Objective:
     replicates: Sequence[int]
     reduction_factor: int
     state_folder: Path | None
+    sizes: Sizes = field(default_factory=dict)
+
+    def size(self, candidate: Candidate) -> Size:
+        """Return how many candidates are fitted at once in the cell where a candidate is."""
+        cell, _ = self.plan.reports[candidate.n_reports]
+        return self.size_of(cell.key)
+
+    def size_of(self, cell: str) -> Size:
+        """Return how many candidates are fitted at once in a cell."""
+        return self.sizes.get(cell, Size())
 
     def jobs(self, candidate: Candidate) -> tuple[FitJob, ...]:
         """Return the jobs, one a replicate, that take a candidate to its next report, or to where it was before."""

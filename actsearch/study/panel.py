@@ -19,6 +19,7 @@ from actsearch.errors import StudyError
 from actsearch.study.executor import Pool
 from actsearch.study.fits import Attributes, Wanted, run_fits, stored_key
 from actsearch.study.function import Function, resolve
+from actsearch.study.jobs import NO_SIZES, Sizes
 from actsearch.study.plan import Plan, median_seconds
 from actsearch.study.scale import Scale, cell_scale
 
@@ -44,7 +45,7 @@ def panel_fits(panel: Sequence[str], n_replicates: int, n_null_control: int, nor
 
 
 def fit_panel(
-    study: optuna.Study, wanted: Sequence[Wanted], plan: Plan, pool: Pool[Wanted], notify: Notify
+    study: optuna.Study, wanted: Sequence[Wanted], plan: Plan, pool: Pool[Any], notify: Notify, sizes: Sizes = NO_SIZES
 ) -> tuple[Scale, Plan]:
     """Fit what is missing of the panel; return the scale and the plan with its cells in the order of their cost.
 
@@ -53,7 +54,7 @@ def fit_panel(
     """
     study.set_user_attr("n_planned", len(wanted))
     known = _forget_unfinished(study)
-    run_fits(wanted, known, plan, pool, lambda attributes: _keep(study, attributes, notify))
+    run_fits(wanted, known, plan, pool, lambda attributes: _keep(study, attributes, notify), sizes)
     scale = panel_scale(study, plan)
     _settle(study, scale)
     plan = plan.cheapest_first(_seconds(study))

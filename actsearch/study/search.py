@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ from actsearch.study.executor import Pool
 from actsearch.study.finals import FACTORS, Rules, run_finals
 from actsearch.study.function import Function, function_of
 from actsearch.study.interrupt import Interrupts
-from actsearch.study.jobs import run_fits, warm_up
+from actsearch.study.jobs import Sizes, run_work, warm_up
 from actsearch.study.loop import Loop, release
+from actsearch.study.mode import check_mode, choose_sizes
 from actsearch.study.objective import Objective
 from actsearch.study.panel import PANEL, fit_panel, members, panel_fits, value_of
 from actsearch.study.plan import Plan, plan_cells
@@ -76,6 +78,8 @@ def search(
     n_tuning_replicates: int = 1,
     learning_rate_factors: Sequence[float] = FACTORS,
     enqueue: Sequence[sympy.Expr | str] = (),
+    mode: str = "auto",
+    population_size: int | None = None,
     final_logger: Callable[[str], Any] | None = None,
     callbacks: Sequence[Callable[..., Any]] = (),
 ) -> StudyResult:
@@ -110,6 +114,9 @@ def search(
         n_tuning_replicates: fits of each finalist and baseline with each learning rate that only serve to choose one.
         learning_rate_factors: times the task's learning rate, for the finals.
         enqueue: expressions of the space that are tried first; those that the study has already are left out.
+        mode: "single" fits candidates one by one, "population" many at once wherever the net can be stacked; "auto"
+            measures once for a study what is faster. Scores of the two differ by rounding.
+        population_size: how many at once; None: measured.
         final_logger: makes a Lightning logger for each final fit from the fit's name; called in the worker.
         callbacks: called as ``callback(study, trial)`` after each trial of panel, search and finals; ``start(study,
             config)`` and ``close(result)`` are called too where a callback has them.
@@ -121,6 +128,7 @@ def search(
         StorageError: the storage is.
     """
     began = time.monotonic()
+    check_mode(mode, population_size)
     space = _load_space(space)
     first = [space.encode(to_expr(spec)) for spec in enqueue]
     made_sampler = load_sampler(sampler, space, seed)
@@ -128,7 +136,7 @@ def search(
     with (
         quiet_optuna(),
         Interrupts() as interrupts,
-        Pool[Any](run_fits, executor, n_workers, interrupts.allowed) as pool,
+        Pool[Any](run_work, executor, n_workers, interrupts.allowed) as pool,
     ):
         pool.warm_up(warm_up)
         plan = Plan(plan_cells(load_tasks(task), rungs), seed, normalise, final_logger)
@@ -149,6 +157,8 @@ def search(
             n_replicates=n_replicates,
             n_tuning_replicates=n_tuning_replicates,
             learning_rate_factors=tuple(learning_rate_factors),
+            mode=mode,
+            population_size=population_size,
         )
         made_pruner = make_pruner(pruner, settings.reduction_factor, n_reports)
         name = name if name is not None else "-".join([space.name, *sorted({cell.task.name for cell in plan.cells})])
@@ -199,16 +209,18 @@ def _phases(
         study.set_user_attr("stopped", "n_trials is 0, so nothing was searched")
         return
     study.set_user_attr("phase", "panel")
+    sizes = choose_sizes(study, plan, pool, settings.mode, settings.population_size)
     wanted = panel_fits(settings.panel, settings.n_panel_replicates, settings.n_null_control, settings.normalise)
-    scale, plan = fit_panel(studies.panel, wanted, plan, pool, told)
+    scale, plan = fit_panel(studies.panel, wanted, plan, pool, told, sizes)
     study.set_user_attr("phase", "search")
     study.set_user_attr("n_planned", settings.n_trials)
-    _search(study, space, plan, scale, settings, pool, told, states if len(plan.reports) > 1 else None)
+    _search(study, space, plan, scale, settings, pool, told, states if len(plan.reports) > 1 else None, sizes)
     study.set_user_attr("phase", "finals")
     functions = _finalists(studies, settings.finalists)
     if any(role == "finalist" for _, role in functions):
         rules = Rules(settings.n_replicates, settings.n_tuning_replicates, settings.learning_rate_factors)
-        run_finals(studies.finals, functions, plan, pool, rules, told, score=lambda fits: value_of(fits, scale))
+        score = partial(value_of, scale=scale)
+        run_finals(studies.finals, functions, plan, pool, rules, told, score=score, sizes=sizes)
 
 
 def _search(
@@ -220,8 +232,10 @@ def _search(
     pool: Pool[Any],
     told: Callbacks,
     states: Path | None,
+    sizes: Sizes,
 ) -> None:
-    objective = Objective(plan, scale, range(settings.n_search_replicates), settings.reduction_factor, states)
+    replicates = range(settings.n_search_replicates)
+    objective = Objective(plan, scale, replicates, settings.reduction_factor, states, sizes)
     loop = Loop(
         study,
         space,

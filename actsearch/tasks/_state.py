@@ -50,8 +50,19 @@ class StateFile(CheckpointIO):
 
 def read_state(path: str | None, key: dict[str, Any]) -> dict[str, Any] | None:
     """Return the state of the fit that ``key`` identifies; None when there is none or it can't be used."""
-    if path is None:
-        return None
+    stored = None if path is None else _read(path)
+    return stored["content"] if stored is not None and stored["key"] == key else None
+
+
+def content_of(path: str) -> dict[str, Any]:
+    """Return a state that was just written, whichever fit it is of."""
+    stored = _read(path)
+    assert stored is not None
+    content: dict[str, Any] = stored["content"]
+    return content
+
+
+def _read(path: str) -> dict[str, Any] | None:
     try:
         data = Path(path).read_bytes()
     except OSError:
@@ -59,13 +70,13 @@ def read_state(path: str | None, key: dict[str, Any]) -> dict[str, Any] | None:
     if data[:_DIGEST_SIZE] != _digest(data[_DIGEST_SIZE:]):
         return None
     try:
-        stored = torch.load(io.BytesIO(data[_DIGEST_SIZE:]), weights_only=True)
+        stored: dict[str, Any] = torch.load(io.BytesIO(data[_DIGEST_SIZE:]), weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         # whole, so it holds types that are not plain data: what a module or its callbacks add to a checkpoint
         reason = str(error).splitlines()[-1]
         _log.warning("the state in %s holds more than plain data, so the fit starts again (%s)", path, reason)
         return None
-    return stored["content"] if stored["key"] == key else None
+    return stored
 
 
 def _write(path: Path, stored: dict[str, Any]) -> None:

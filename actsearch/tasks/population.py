@@ -6,8 +6,9 @@ What every fit of a small net pays at each step, Python, Lightning and the calls
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
-from actsearch.tasks.fit import FitJob, FitResult
+from actsearch.tasks.fit import FitJob, FitResult, fit
 
 #: Numbers of slices that populations have: what is free is padding.
 WIDTHS = (4, 8, 16, 32, 64, 128, 256)
@@ -53,3 +54,24 @@ def width_of(n_members: int) -> int:
         (4, 16, 300)
     """
     return next((width for width in WIDTHS if width >= n_members), n_members)
+
+
+def probe(jobs: Sequence[FitJob]) -> tuple[str, bool]:
+    """Return why a net cannot be fitted in populations (empty: it can), and whether widths give the same bits.
+
+    One step of each job, single and together: losses, gradients as the optimiser keeps them, weights and buffers must
+    agree within 2e-5 of the largest number in each.
+    """
+    from actsearch.tasks._population_probe import probe as run
+
+    return run(jobs)
+
+
+def seconds_a_candidate(job: FitJob, n: int) -> float:
+    """Return the time that a candidate takes when ``n`` are fitted at once; 1: a single fit."""
+    began = perf_counter()
+    if n == 1:
+        fit(job)
+    else:
+        fit_population([job] * n)
+    return (perf_counter() - began) / n

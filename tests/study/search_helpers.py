@@ -20,6 +20,7 @@ SMALL: dict[str, Any] = {
     "n_null_control": 0,
     "finalists": 0,
     "n_workers": 0,
+    "mode": "single",
 }
 # Null control and finals too.
 WHOLE: dict[str, Any] = SMALL | {

@@ -1,0 +1,78 @@
+"""Searches that fit many candidates at once: scores of the company, resumption, a mode chosen once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from search_helpers import WHOLE, facts, fitted, small_search
+
+from actsearch.errors import StudyError
+from actsearch.study.jobs import Crash, Size, Together, run_work
+
+POPULATION: dict[str, Any] = {"mode": "population", "population_size": 4, "n_trials": 7}
+
+
+def test_a_search_ends_with_all_its_trials_and_forgets_its_states(tmp_path: Path) -> None:
+    result = small_search(tmp_path, **WHOLE | POPULATION)
+    assert result.n_trained == 7
+    assert result.finals is not None
+    assert result.study.user_attrs["populations"]["toy/mlp"] == {"n": 4, "width": None, "reason": ""}
+    assert [path.name for path in tmp_path.iterdir()] == ["study.journal"]
+
+
+def test_scores_do_not_depend_on_the_size_of_the_population(tmp_path: Path) -> None:
+    curves = [
+        dict(
+            fitted(
+                small_search(
+                    tmp_path, name=f"of{n}", pruner="none", **POPULATION | {"population_size": n}
+                ).study.get_trials()
+            )
+        )
+        for n in (2, 5)
+    ]
+    shared = curves[0].keys() & curves[1].keys()
+    assert len(shared) >= 5
+    assert {expr: curves[0][expr] for expr in shared} == {expr: curves[1][expr] for expr in shared}
+
+
+def test_a_finished_search_continues_in_its_mode(tmp_path: Path) -> None:
+    first = small_search(tmp_path, **POPULATION | {"n_trials": 3})
+    stored = first.study.user_attrs["populations"]
+    later = small_search(tmp_path, **POPULATION | {"n_trials": 6})
+    n = len(first.study.get_trials())
+    assert facts(later.study.get_trials())[:n] == facts(first.study.get_trials())
+    assert later.n_trained == 6
+    assert later.study.user_attrs["populations"] == stored
+
+
+def test_auto_measures_and_stores_what_it_chose(tmp_path: Path) -> None:
+    result = small_search(tmp_path, mode="auto", n_trials=2)
+    assert result.study.user_attrs["populations"]["toy/mlp"]["n"] in (1, 16, 32)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mode": "populaton"}, "unknown mode 'populaton'.*population"),
+        ({"mode": "auto", "population_size": 0}, "population_size is 0; it must be a whole number from 2"),
+        ({"mode": "single", "population_size": 8}, "mode 'single' fits one candidate at a time"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=message):
+        small_search(tmp_path, **settings)
+
+
+def test_a_member_that_cannot_be_built_takes_nobody_with_it() -> None:
+    from actsearch.tasks.fit import FitJob
+    from actsearch.tasks.load import load_task
+
+    task = load_task("toy")
+    jobs = [FitJob(task, "mlp", spec, False, 0, 0, 1.0, (3,), 3) for spec in ("relu", "no such thing(", "tanh")]
+    relu, crash, tanh = run_work(Together(tuple((job,) for job in jobs), (Size(4),)))
+    assert isinstance(crash, Crash)
+    together = run_work(Together(((jobs[0],), (jobs[2],)), (Size(4),)))
+    assert [relu[0].metric, tanh[0].metric] == [one[0].metric for one in together]
