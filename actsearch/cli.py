@@ -142,15 +142,15 @@ def show(*, path: str, name: str | None, rows: int) -> int:
     return 0
 
 
-def export(*, what: str, format: str, out: str | None, name: str | None) -> int:
+def export(*, what: str, format: str, out: str | None, name: str | None, check: bool) -> int:
     """Write one formula, or the best of a study, in one format."""
     from actsearch.report.export import export as run
     from actsearch.report.export import suffix
 
     spec = _result(what, name) if _is_place(what) else what
     stem = (name or "best") if spec is not what else what if what.isidentifier() else "activation"
-    path = run(spec, format, out or f"{stem}{suffix(format)}")
-    print(f"wrote {path} (read back and compared: equal)")
+    path = run(spec, format, out or f"{stem}{suffix(format)}", check=check)
+    print(f"wrote {path} ({'read back and compared: equal' if check else 'not compared with the original'})")
     return 0
 
 
@@ -380,13 +380,15 @@ COMMANDS = (
     ),
     Command(
         "export",
-        "Write a formula, or the best of a study, as text, SymPy, LaTeX, JSON or a stand-alone torch module.",
+        "Write a formula, or the best of a study, for another program: torch, ONNX, JAX, Keras, C, LaTeX, ...",
         {
             "what": (
                 Option("what", "a name, a formula, a results folder, or a storage", required=True),
-                Option("--format", "text, sympy, latex, json, torch", default="torch", metavar="NAME"),
+                Option("--format", "torch, numpy, jax, keras, onnx, c, sympy, latex, json, text", default="torch",
+                       metavar="NAME"),
                 Option("--out", "the file to write (default: in the current folder)", metavar="FILE"),
                 Option("--name", "the study, where there is more than one"),
+                Option("--check", "read the file back and compare it with the original", type=bool, default=True),
                 _DEBUG,
             )
         },

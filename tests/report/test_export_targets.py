@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from actsearch import plugins
+from actsearch.cli import main
 from actsearch.errors import ExportError, MissingExtraError
 from actsearch.expr.parameters import parameters_of
 from actsearch.expr.program import evaluate, lower
@@ -100,6 +101,12 @@ def test_without_a_compiler_c_is_not_compared(tmp_path: Path, monkeypatch: pytes
         export("silu", "c", tmp_path / "it.h")
     assert list(tmp_path.iterdir()) == []
     assert export("silu", "c", tmp_path / "it.h", check=False).is_file()
+
+
+def test_the_command_line_says_when_nothing_was_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["export", "silu", "--format", "jax", "--out", str(tmp_path / "it.py"), "--check", "false"]
+    assert main(words) == 0
+    assert "not compared" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("format", ["jax", "keras"])

@@ -1,4 +1,8 @@
-"""A Python file that builds the expression in SymPy's own functions; it needs SymPy and nothing else."""
+"""A Python file that builds the expression in SymPy's own functions; it needs SymPy and nothing else.
+
+The formula is the textbook one, exact as mathematics, and the comparison proves that and no more: mpmath computes it
+with 360 digits. In floats, as ``lambdify`` makes it, it may be inf/inf in tails; the NumPy and torch exports are not.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ _TEMPLATE = '''\
 """f(x) = {text}
 
 Written by actsearch {version}; needs SymPy only. ``expression`` is f(x), ``start`` the parameters' start values.
+It is for algebra: computed in floats, as by lambdify, the textbook formula may overflow where |x| is large.
 """
 
 from sympy import {names}
