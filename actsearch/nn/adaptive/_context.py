@@ -70,7 +70,7 @@ class ContextActivation(nn.Module):
         for name, (shape, _) in self.starts(self.n_channels or 1).items():
             tensor: Any  # torch types its lazy ones as no tensors
             if name in self.statistics:
-                tensor = UninitializedBuffer() if lazy else torch.empty(shape)
+                tensor = _LazyBuffer() if lazy else torch.empty(shape)
                 self.register_buffer(name, tensor)
             else:
                 tensor = UninitializedParameter() if lazy else nn.Parameter(torch.empty(shape))
@@ -96,6 +96,15 @@ class ContextActivation(nn.Module):
     def extra_repr(self) -> str:
         """Return the channels."""
         return f"n_channels={self.n_channels}, channel_dim={self.channel_dim}"
+
+
+class _LazyBuffer(UninitializedBuffer):
+    """Torch's uninitialised buffer, which can be copied as its uninitialised parameter can."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        data: Tensor = self.data
+        copied: Any = type(self)
+        return memo.setdefault(id(self), copied(device=data.device, dtype=data.dtype))
 
 
 class LazyContext(LazyModuleMixin, ContextActivation):

@@ -144,7 +144,7 @@ def _measured(function: Any, mean: float, deviation: float) -> Moments:
     points, some = np.linspace(-1, 1, 7), [4, 0, 2]
     try:
         together, apart = both(points)[0], both(points[some])[0]
-    except (RuntimeError, TypeError, AttributeError) as error:
+    except (RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise ActivationError(f"{describe(function)} is not a function of one tensor: {error}") from error
     if together.shape != points.shape or not np.array_equal(together[some], apart, equal_nan=True):
         raise ActivationError(f"{describe(function)} is not elementwise, so it has no gain")

@@ -31,8 +31,8 @@ def inputs(*shape, dtype=torch.float32):
     return torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
-def modules():
-    return [*(DynamicReLU(6, variant) for variant in VARIANTS), MetaACON(6)]
+def modules(n_channels=6):
+    return [*(DynamicReLU(n_channels, variant) for variant in VARIANTS), MetaACON(n_channels, reduction=4)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -90,7 +90,7 @@ def test_meta_acon_starts_as_a_swish_and_keeps_statistics():
     module, x = make("meta_acon"), inputs(64, 6)
     assert torch.allclose(module(x), x * torch.sigmoid(x / 2), atol=1e-6)
     shaken(module)
-    for _ in range(200):
+    for _ in range(80):
         module(x)
     trained = module(x)
     # running variances are unbiased, batch variances are not: with 64 examples they differ by 1.6 %, twice
@@ -115,10 +115,10 @@ def test_the_public_suite(settings):
     testing.check_activation(lambda: make(name, n_channels=4, **settings))
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda module: f"{type(module).__name__}{module.extra_repr()[:2]}")
+@pytest.mark.parametrize("module", modules(2), ids=lambda module: f"{type(module).__name__}{module.extra_repr()[:2]}")
 def test_second_derivatives(module):
     module = shaken(copy.deepcopy(module)).double()
-    x = inputs(2, 6, 2, dtype=torch.float64).requires_grad_()
+    x = inputs(2, 2, 2, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradgradcheck(module, (x,))
 
 
@@ -135,7 +135,9 @@ def test_a_lazy_module_loads_a_state_and_draws_the_same_again(name):
     again(x), other(x)
     assert torch.equal(again.squeeze_weight, make(name, n_channels=6).squeeze_weight)
     assert not torch.equal(again.squeeze_weight, other.squeeze_weight)
-    assert isinstance(pickle.loads(pickle.dumps(make(name))), type(make(name)))
+    for another in (copy.deepcopy(make(name)), pickle.loads(pickle.dumps(make(name)))):
+        assert type(another) is type(make(name))
+        assert torch.equal(another(x), again(x))
 
 
 @pytest.mark.slow
@@ -160,14 +162,14 @@ def test_it_learns_what_relu_cannot():
     module = DynamicReLU(4)
     optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
     losses = []
-    for _ in range(150):
+    for _ in range(90):
         loss = (module(x) - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[0] == pytest.approx((x.relu() - target).square().mean().item(), rel=1e-5)
-    assert losses[-1] < 0.1 * losses[0]
+    assert losses[-1] < 0.2 * losses[0]
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,10 @@ def test_what_mixes_channels_is_sampled(spec, mean_square):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_meta_acon_is_measured_at_its_start():
+    assert moments_of("meta_acon").mean_square == pytest.approx(moments_of("x*sigmoid(x/2)").mean_square, rel=0.015)
+
+
 def test_dynamic_relu_that_has_learned_is_measured_as_it_is():
     module = make("dynamic_relu", n_channels=8)
     with torch.no_grad():
@@ -104,5 +108,7 @@ def test_bad_input_gets_a_sentence():
         moments_of("relu", deviation=0)
     with pytest.raises(ActivationError, match="not elementwise"):
         gain(nn.Softmax(dim=0))
+    with pytest.raises(ActivationError, match="Softmax is not a function of one tensor"):
+        gain("softmax")
     with pytest.raises(ActivationError, match="no gain: its mean square under"):
         gain("0*x")
