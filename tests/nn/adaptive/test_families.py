@@ -139,7 +139,8 @@ def test_normalised_it_starts_with_mean_zero_and_variance_one(name):
 def test_compiled_and_exported(name, granularity):
     module = made(name, granularity=granularity, n_groups=2 if granularity == "group" else None)
     torch._dynamo.reset()
-    compiled = torch.compile(module, fullgraph=True)
+    # Inductor's compiler takes ten seconds a function, and what is told from family to family is the graph
+    compiled = torch.compile(module, fullgraph=True, backend="inductor" if name == "rational" else "aot_eager")
     x = X.clone().requires_grad_()
     slope, same = (torch.autograd.grad(f(x).sum(), x)[0] for f in (module, compiled))
     assert torch.allclose(compiled(X), module(X))
