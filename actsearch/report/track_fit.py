@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from actsearch.errors import ReportError
 
@@ -47,7 +47,12 @@ def fit_logger(name: str, *, folder: str, project: str, group: str, mode: str) -
         # the mode goes in as a setting: the logger's own `offline` sets an environment variable, which wandb no longer
         # reads once anything in the process has used it
         settings = wandb.Settings(
-            mode=mode, silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
+            mode=cast(Literal["online", "offline"], mode),
+            silent=True,
+            console="off",
+            disable_git=True,
+            disable_code=True,
+            x_disable_stats=True,
         )
         logger = FitLogger(name=name, project=project, group=group, save_dir=folder, settings=settings)
         logger.experiment  # noqa: B018 - starts the run, so that what fails does so here
