@@ -51,11 +51,11 @@ def test_hes_gain_for_relu_is_exact():
     assert gain(nn.LeakyReLU(0.2)) == pytest.approx(math.sqrt(2 / 1.04), rel=1e-10)
 
 
-@pytest.mark.parametrize(("mean", "deviation"), [(0.7, 1.3), (-2.0, 0.4), (0.0, 3.0)])
+@pytest.mark.parametrize(("mean", "deviation"), [(0.7, 1.3), (-2.0, 0.4)])
 @pytest.mark.parametrize("spec", ["gelu", nn.ELU(1.7), F.mish, "x * sigmoid(beta[1.3] * x)"], ids=str)
 def test_other_means_and_variances(spec, mean, deviation):
     function = make(spec) if isinstance(spec, str) else spec
-    z = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    z = torch.linspace(-12, 12, 40_001, dtype=torch.float64)
     weight = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
     x = (mean + deviation * z).requires_grad_()
     y = function(x)
