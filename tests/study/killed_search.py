@@ -22,7 +22,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     settings: dict[str, Any] = dict(argument.split("=") for argument in sys.argv[4:])
-    small_search(folder, callbacks=[kill], **{key: int(value) for key, value in settings.items()})
+    small_search(folder, callbacks=[kill], **{key: int(value) if value.isdigit() else value for key, value in settings.items()})
 
 
 if __name__ == "__main__":

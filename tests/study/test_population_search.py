@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,7 @@ from search_helpers import WHOLE, facts, fitted, small_search
 
 from actsearch.errors import StudyError
 from actsearch.study.jobs import Crash, Size, Together, run_work
+from actsearch.study.result import load_result
 
 POPULATION: dict[str, Any] = {"mode": "population", "population_size": 4, "n_trials": 7}
 
@@ -23,16 +28,10 @@ def test_a_search_ends_with_all_its_trials_and_forgets_its_states(tmp_path: Path
 
 
 def test_scores_do_not_depend_on_the_size_of_the_population(tmp_path: Path) -> None:
-    curves = [
-        dict(
-            fitted(
-                small_search(
-                    tmp_path, name=f"of{n}", pruner="none", **POPULATION | {"population_size": n}
-                ).study.get_trials()
-            )
-        )
-        for n in (2, 5)
-    ]
+    curves = []
+    for n in (2, 5):
+        result = small_search(tmp_path, name=f"of{n}", pruner="none", **POPULATION | {"population_size": n})
+        curves.append(dict(fitted(result.study.get_trials())))
     shared = curves[0].keys() & curves[1].keys()
     assert len(shared) >= 5
     assert {expr: curves[0][expr] for expr in shared} == {expr: curves[1][expr] for expr in shared}
@@ -76,3 +75,19 @@ def test_a_member_that_cannot_be_built_takes_nobody_with_it() -> None:
     assert isinstance(crash, Crash)
     together = run_work(Together(((jobs[0],), (jobs[2],)), (Size(4),)))
     assert [relu[0].metric, tanh[0].metric] == [one[0].metric for one in together]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("study", "n"), [("small/panel", 1), ("small", 1), ("small", 5)])
+def test_a_search_that_was_killed_loses_no_finished_trial(study: str, n: int, tmp_path: Path) -> None:
+    settings = POPULATION | {"n_workers": 2, "n_trials": 12}
+    arguments = [f"{key}={value}" for key, value in settings.items()]
+    command = [sys.executable, str(Path(__file__).parent / "killed_search.py"), str(tmp_path), study, str(n)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    assert subprocess.run([*command, *arguments], env=environment, check=False).returncode == -signal.SIGKILL
+    kept = [t for t in load_result(tmp_path / "study.journal").study.get_trials() if t.state.is_finished()]
+    result = small_search(tmp_path, **settings)
+    trials = result.study.get_trials()
+    assert result.n_trained == 12
+    assert facts([trials[trial.number] for trial in kept]) == facts(kept)
+    assert [path.name for path in tmp_path.iterdir()] == ["study.journal"]
