@@ -318,6 +318,9 @@ COMMANDS = (
                 Option("--finalists", "best candidates to compare on the test split", type=int, default=3),
                 Option("--n-replicates", "fits of each in that comparison", type=int, default=8),
                 Option("--n-null-control", "copies of relu that show what luck does", type=int, default=5),
+                Option("--mode", "single, population (many fits at once), or auto: measured once", default="auto",
+                       metavar="NAME"),
+                Option("--population-size", "how many fits at once (default: measured)", type=int, metavar="K"),
                 *_RUNNING,
             ),
             "where": (

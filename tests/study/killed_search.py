@@ -21,8 +21,9 @@ def main() -> None:
         if ended == n:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    settings: dict[str, Any] = dict(argument.split("=") for argument in sys.argv[4:])
-    small_search(folder, callbacks=[kill], **{key: int(value) if value.isdigit() else value for key, value in settings.items()})
+    given = dict(argument.split("=") for argument in sys.argv[4:])
+    settings: dict[str, Any] = {key: int(value) if value.isdigit() else value for key, value in given.items()}
+    small_search(folder, callbacks=[kill], **settings)
 
 
 if __name__ == "__main__":
