@@ -34,7 +34,7 @@ class Affine:
 
     Attributes:
         f: f, a formula without parameters.
-        n_operations: operations of f's program.
+        n_operations: operations and constants of f's program.
         maps: a, b, c, d.
     """
 
@@ -44,7 +44,7 @@ class Affine:
 
     @property
     def complexity(self) -> int:
-        """Operations of f, and one for each map that is not neutral, two where it needs a constant."""
+        """Operations and constants of f, and one for each map that is not neutral, two where it needs a constant."""
         a, b, c, d = self.maps
         return self.n_operations + sum((v != 1) + (abs(v) != 1) for v in (a, b)) + 2 * sum(v != 0 for v in (c, d))
 
@@ -162,4 +162,4 @@ def simpler(fit: Affine) -> Iterator[tuple[Affine, tuple[int, ...]]]:
 
 
 def _n_operations(program: Program) -> int:
-    return sum(node.op not in ("x", "parameter", "constant") for node in program.nodes)
+    return sum(node.op not in ("x", "parameter") for node in program.nodes)

@@ -46,7 +46,7 @@ class Distillation:
         error: largest error of ``match``, or of ``nearest`` without one; of noisy samples, of means over neighbours.
         max_error: the largest error allowed, noise apart.
         noise: standard deviation of the noise in the samples.
-        complexity: operations of ``match`` (or ``nearest``), its maps included.
+        complexity: operations and constants of ``match`` (or ``nearest``), its maps included.
         n_candidates: how many functions were tried.
     """
 
@@ -80,7 +80,7 @@ def distill(
 
     A formula matches when its error is at most ``max_error`` wherever the distribution has samples. What it leaves of
     noisy samples has to look like noise: means over neighbours, not R^2, decide. Of all that match, the one with the
-    fewest operations is taken, maps that do nothing counting nothing; then the closest.
+    fewest operations and constants is taken, maps that do nothing counting nothing; then the closest.
 
     Args:
         curve: samples (x, y), two arrays of one shape; a function from an array to an array; or an elementwise module.
@@ -203,14 +203,19 @@ def _functions(space: Space | str | Iterable[Any]) -> dict[sympy.Expr, str]:
     if isinstance(space, str):
         if space != "catalog":
             raise DistillError(f"space={space!r} is neither 'catalog' nor a Space nor a list of functions")
-        named = {name: catalog.get(name).expr for name in catalog.names()}
+        # of names for one formula, those that a second source confirms first
+        rows = sorted(map(catalog.get, catalog.names()), key=lambda row: not row.is_confirmed)
+        named = {row.name: row.expr for row in rows}
     elif isinstance(space, Space):
         if space.size() > MAX_CANDIDATES:
             raise DistillError(f"{space!r} is too large to try all of it; at most {MAX_CANDIDATES:,} can be")
         named = {format(expr): expr for expr in dict.fromkeys(space.enumerate())}
     else:
         named = {spec if isinstance(spec, str) else format(to_expr(spec)): to_expr(spec) for spec in space}
-    found = {expr: name for name, expr in named.items() if expr.has(X) and not parameters_of(expr)}
+    found: dict[sympy.Expr, str] = {}
+    for name, expr in named.items():
+        if expr.has(X) and not parameters_of(expr):
+            found.setdefault(expr, name)
     if not found:
         raise DistillError("there is no function of x without parameters to try")
     return found
