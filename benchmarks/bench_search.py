@@ -15,12 +15,13 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning
+import loky
 import optuna
 import sympy
 import torch
@@ -134,9 +135,10 @@ class Search:
         panel_seconds: what came before the first candidate.
     """
 
-    def __init__(self, folder: Path, pruner: str, n_steps: int) -> None:
+    def __init__(self, folder: Path, pruner: str, n_steps: int, executor: Executor) -> None:
         self.storage, self.pruner, self.n = str(folder / f"{pruner}.journal"), pruner, 0
         self.task = actsearch.load_task(TASK, NETS, n_steps=n_steps)
+        self.executor = executor  # kept from chunk to chunk, as the loop keeps its processes
         self.rates: list[float] = []
         self.panel_seconds = self._run(1)
 
@@ -149,7 +151,7 @@ class Search:
         start = time.monotonic()
         actsearch.search(
             SPACE, self.task, n_trials=self.n, storage=self.storage, name=self.pruner, pruner=self.pruner,
-            n_workers=PROCESSES, finalists=0, n_null_control=0, panel=PANEL,
+            n_workers=PROCESSES, finalists=0, n_null_control=0, panel=PANEL, executor=self.executor,
         )  # fmt: skip
         return time.monotonic() - start
 
@@ -159,6 +161,7 @@ def measure(minutes: float, n_naive: int, n_ours: int, n_steps: int) -> dict[str
     with (
         tempfile.TemporaryDirectory() as name,
         ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), quiet) as pool,
+        loky.ProcessPoolExecutor(PROCESSES) as workers,
     ):
         folder = Path(name)
         journal = str(folder / "naive.journal")
@@ -175,7 +178,7 @@ def measure(minutes: float, n_naive: int, n_ours: int, n_steps: int) -> dict[str
             return 60 * sum(future.result() for future in futures) / (time.monotonic() - start)
 
         loop(1, 0)  # imports and data
-        searches = {pruner: Search(folder, pruner, n_steps) for pruner in ("none", "halving")}
+        searches = {pruner: Search(folder, pruner, n_steps, workers) for pruner in ("none", "halving")}
         naive: list[float] = []
         end = time.monotonic() + 60 * minutes
         while not naive or time.monotonic() < end:
