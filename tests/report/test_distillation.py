@@ -61,7 +61,7 @@ def test_the_catalog_is_named() -> None:
     right = [name for name in found if found[name].name == name or is_within_noise(found[name], curves[name])]
     assert sorted(set(found) - set(right)) == []
     # a function that is another one to within the noise may bear that one's name
-    assert sum(found[name].name == name for name in found) > 0.85 * len(found)
+    assert sum(found[name].name == name for name in found) > 0.8 * len(found)
 
 
 @pytest.mark.parametrize(
