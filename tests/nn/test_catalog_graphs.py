@@ -12,8 +12,9 @@ from tests.catalog_sample import sample
 
 pytestmark = [
     pytest.mark.slow,
-    # torch's tracing of autograd functions warns of itself
+    # torch's tracing and its inductor warn of themselves
     pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.*torch.jit.script_method:DeprecationWarning"),
 ]
 TOGETHER = 24
 GROUPS = [tuple(catalog.names()[i : i + TOGETHER]) for i in range(0, len(catalog.names()), TOGETHER)]
