@@ -1,8 +1,8 @@
 """Symmetry classes: functions that a net between linear maps cannot tell apart.
 
-Where every activation sits between linear maps whose initial weights are distributed symmetrically about zero, and whose
-biases start at zero, training with f(-x) or -f(x) is training with f from weights whose signs were flipped, which are as
-likely; and where activations are normalised, a f(x) + b with positive a *is* f. So one member stands for all.
+Where every activation sits between linear maps whose initial weights are symmetric about zero and whose biases start at
+zero, training with f(-x) or -f(x) is training with f from weights whose signs were flipped, which are as likely; and
+where activations are normalised, a f(x) + b with positive a *is* f. So one member stands for all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from actsearch.expr.settle import settled
 Array = npt.NDArray[np.float64]
 
 _POINTS = np.concatenate([SAMPLE_POINTS, -SAMPLE_POINTS])
-# Three of the sample points and their mirror images: location and scale are taken there, so that no reflection moves them.
+# Three sample points and their mirror images: location and scale are taken there, so that no reflection moves them.
 _PROBES = np.concatenate([[15, 18, 21], [39, 42, 45]])
 _ROUNDING = 2.0**-48  # of the sums below, relative
 _ZERO = mpmath.mpf("1e-15")  # a centred value below is a zero that 20 digits leave something of
@@ -97,7 +97,7 @@ def _centred(program: Program) -> list[str] | None:
 
 
 def _settled(program: Program, found: Sequence[str | None]) -> list[str] | None:
-    """Return the cells with those that float64 leaves open from 20 digits; None for a function constant at the probes."""
+    """Return the cells, what float64 leaves open from 20 digits; None for a function constant at the probes."""
     with mpmath.workdps(40):
         probed = [settled(program, float(point), {}) for point in _POINTS[_PROBES]]
         location = mpmath.fsum(probed) / len(probed)

@@ -11,6 +11,8 @@ from actsearch.errors import TaskError, suggest
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule, LightningModule
 
+    from actsearch.tasks.fit import FitJob, FitResult
+
 Direction = Literal["maximize", "minimize"]
 # These are the fit's own: a task that sets them would break rungs, resumption or the count of steps.
 _TRAINER_ARGUMENTS_OF_THE_FIT = (
@@ -50,6 +52,7 @@ class Task:
         takes_gain: the net factories take ``gain=`` too, the factor of the weights behind an activation. It is 1 for
             normalised activations and 1/sqrt(E f(z)^2) else, so the random draws are the same and their scale is right.
         trainer_options: more arguments of Lightning's Trainer, such as ``accelerator`` or ``gradient_clip_val``.
+        replay: answers a job from recorded fits (see :mod:`actsearch.tasks.table`) instead of training; None: train.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Task:
     channel_dim: int = 1
     takes_gain: bool = False
     trainer_options: Mapping[str, Any] = field(default_factory=dict)
+    replay: Callable[[FitJob], FitResult] | None = None
 
     def __post_init__(self) -> None:
         faults = []
