@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +58,8 @@ def texts() -> list[str]:
 
 
 def some_texts(every: int) -> list[str]:
-    """Every n-th row of the catalog, others each day, and all hard forms."""
-    first = date.today().toordinal() % every
-    return [*catalog.names()[first::every], *HARD]
+    """Every n-th row of the catalog, and all hard forms."""
+    return [*catalog.names()[::every], *HARD]
 
 
 @pytest.mark.parametrize(

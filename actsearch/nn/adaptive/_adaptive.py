@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy
 import torch
 from torch import Tensor
@@ -110,8 +112,8 @@ class LazyAdaptive(LazyActivation, Adaptive):
     cls_to_become: type[Activation] = Adaptive
 
 
-def check_granularity(granularity: str | None, n_groups: int | None) -> None:
-    """Raise ActivationError unless granularity and number of groups go together."""
+def check_granularity(granularity: Any, n_groups: Any) -> None:
+    """Raise ActivationError unless granularity and number of groups, of any type, go together."""
     if granularity is not None:
         check_word("granularity", granularity, GRANULARITIES)
     if (granularity == "group") is (n_groups is None):
