@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from actsearch.compiler.c_channels import channel_helpers
 from actsearch.compiler.c_templates import SCALAR, VECTOR, helper
 
 #: The C type of an item in memory, by the name of a torch type.
@@ -92,7 +93,8 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
             *prototypes,
             _BFLOAT16 if dtype == "bfloat16" else _PLAIN,
             _FILL,
-            *([_SUM[double]] if "add" in words else []),
+            *([_SUM[double]] if {"add", "spread"} & words else []),
+            *([channel_helpers(double)] if "spread" in words else []),
             *helpers,
         ]
     )

@@ -15,16 +15,15 @@ multiply-adds (``-ffp-contract=off``), and NaN and infinity are as IEEE 754 has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from actsearch.compiler.c_simplify import simplify
-from actsearch.compiler.c_templates import CONDITIONS, TEMPLATES
-from actsearch.compiler.torch_source import number_source
-from actsearch.expr.expand import expand
-from actsearch.expr.graph import Node, Program
+from actsearch.compiler.c_body import Body, body_of
+from actsearch.expr.graph import Program
 
 #: Elements of a block, in which parameter gradients are summed before the blocks are.
 BLOCK = 4096
+
+_INPUT = "      const real x = load(a[l]);"
+_OWN = "static __attribute__((noinline)) void"
 
 
 def kernels(name: str, value: Program, slopes: Program, dtype: str, channels: bool = False) -> str:
@@ -43,84 +42,20 @@ def kernels(name: str, value: Program, slopes: Program, dtype: str, channels: bo
     return "\n".join((_channel if channels else _flat)(name, value, slopes, dtype == "float64"))
 
 
-@dataclass(frozen=True)
-class _Body:
-    """A program as C statements.
-
-    Attributes:
-        before: those that need no ``x``; empty where they are not told apart.
-        lines: those for a lane.
-        kept: names of what ``before`` hands on, in the order of the table ``h``.
-        outputs: names of the results.
-    """
-
-    before: list[str]
-    lines: list[str]
-    kept: list[str]
-    outputs: list[str]
-
-
-def _body(program: Program, double: bool, apart: bool) -> _Body:
-    """Return the statements that compute a program from ``x`` and ``p0``, ``p1``, ....
-
-    Args:
-        program: what is computed.
-        double: in float64.
-        apart: what depends on parameters alone is computed before the loop and handed on in a table, a number a lane:
-            GCC would compute it there anyway, but does not vectorise a choice whose condition it has moved out.
-    """
-    basic = simplify(expand(program), double)
-    f = "" if double else "f"
-    leaves = ("x", "parameter", "constant")
-    outside: list[bool] = []
-    names: list[str] = []
-    sides: tuple[list[str], list[str]] = ([], [])
-    for number, node in enumerate(basic.nodes):
-        outside.append(apart and node.op != "x" and all(outside[i] for i in node.args))
-        names.append(_name(node, number, basic, f))
-        if node.op not in leaves:
-            kind = "int" if node.op in CONDITIONS else "real"
-            text = TEMPLATES[node.op].replace("$f", f).format(*(names[i] for i in node.args))
-            sides[outside[number]].append(f"      {kind} {names[-1]} = {text};")
-    used = {i for k, node in enumerate(basic.nodes) if not outside[k] for i in node.args} | set(basic.outputs)
-    kept = [i for i in sorted(used) if outside[i] and basic.nodes[i].op not in leaves]
-    taken = [
-        f"      int {names[i]} = h[{k}][l] != 0;"
-        if basic.nodes[i].op in CONDITIONS
-        else f"      real {names[i]} = h[{k}][l];"
-        for k, i in enumerate(kept)
-    ]
-    return _Body(sides[1], [*taken, *sides[0]], [names[i] for i in kept], [names[i] for i in basic.outputs])
-
-
-def _name(node: Node, number: int, program: Program, f: str) -> str:
-    if node.op == "x":
-        return "x"
-    if node.op == "parameter":
-        return f"p{program.parameter_names.index(str(node.value))}"
-    if node.op != "constant":
-        return f"v{number}"
-    text = number_source(float(node.value))  # type: ignore[arg-type]
-    if text.startswith(("math", "-math")):
-        return {"math.nan": "NAN", "math.inf": "INFINITY", "-math.inf": "(-INFINITY)"}[text]
-    text = text if any(c in text for c in ".e") else f"{text}.0"
-    return f"({text}{f})" if text.startswith("-") else f"{text}{f}"
-
-
-def _value(body: _Body, read: Sequence[str] = ()) -> list[str]:
+def _value(body: Body, read: Sequence[str] = ()) -> list[str]:
     """Return the loop over the lanes of a strip that writes the values; ``read`` comes first in it."""
-    return _lanes([*read, *body.lines, f"      z[l] = store({body.outputs[0]});"])
+    return _lanes([_INPUT, *read, *body.lines, f"      z[l] = store({body.outputs[0]});"])
 
 
-def _slopes(body: _Body, read: Sequence[str] = ()) -> list[str]:
+def _slopes(body: Body, read: Sequence[str] = ()) -> list[str]:
     """Return the loop that writes the input's gradient, and what it adds to the parameters' into ``e``."""
     first, *rest = body.outputs
     terms = [f"      e[{j}][l] = gi * {result};" for j, result in enumerate(rest)]
     gradient = ["      const real gi = load(b[l]);", *body.lines, f"      z[l] = store(gi * {first});"]
-    return _lanes([*read, *gradient, *terms])
+    return _lanes([_INPUT, *read, *gradient, *terms])
 
 
-def _table(body: _Body) -> list[str]:
+def _table(body: Body) -> list[str]:
     """Return the statements that fill ``h``."""
     if not body.kept:
         return []
@@ -133,7 +68,6 @@ def _lanes(body: Sequence[str]) -> list[str]:
         "    #pragma GCC ivdep",
         "    #pragma GCC unroll 1",
         "    for (int l = 0; l < LANES; l++) {",
-        "      const real x = load(a[l]);",
         *body,
         "    }",
     ]
@@ -142,7 +76,7 @@ def _lanes(body: Sequence[str]) -> list[str]:
 def _flat(name: str, value: Program, slopes: Program, double: bool) -> list[str]:
     """Return the kernels of parameters that are one number each; ``sums`` holds a number a parameter."""
     n = len(value.parameters)
-    values, gradients = _body(value, double, True), _body(slopes, double, True)
+    values, gradients = body_of(value, double), body_of(slopes, double)
     numbers = [f"  const real p{j} = p[{j}][0];" for j in range(n)]
     room = [f"  double s[{n}][SUMS] = {{0}}, c[{n}][SUMS] = {{0}};", f"  real e[{n}][LANES];"] if n else []
     add = [f"    add(e, s, c, {n}, m);"] if n else []
@@ -166,60 +100,76 @@ def _flat(name: str, value: Program, slopes: Program, double: bool) -> list[str]
 def _channel(name: str, value: Program, slopes: Program, double: bool) -> list[str]:
     """Return the kernels of ``outer`` rows of (channels, inner); ``sums`` is (parameters, channels).
 
-    A strip has its parameters in ``r``, a number a lane: those of its channels where ``inner`` is 1, else one repeated.
+    Strips are cut alike in every row, or in every few where rows are short. So all strips that stand below one another
+    have the same channels, a lane each: what their parameters are is looked up once, what depends on those alone is
+    computed once, and what they add to the sums is added up lane by lane before it is spread over the channels.
     """
     n = len(value.parameters)
-    read = [f"      const real p{j} = r[{j}][l];" for j in range(n)]
-    table = [f"  real r[{n}][LANES];"]
-    terms = [f"  real e[{n}][LANES];"]
     sizes = "int64_t outer, int64_t channels, int64_t inner"
-    along = [f"    for (int j = 0; j < {n}; j++) fill(p[j] + at, r[j], m, sizeof(real));"]
-    one = [f"    for (int j = 0; j < {n}; j++) fill(p[j] + c, r[j], 1, sizeof(real));"]
-    rows = "for (int64_t o = 0; o < outer; o++"
-    each = "for (int64_t c = 0; c < channels; c++"
-    place = "sums[j * channels + {0}], rests[j * channels + {0}]"
-    along_sums = [
-        f"    for (int j = 0; j < {n}; j++) for (int l = 0; l < m; l++) {{ ADD({place.format('at + l')}, e[j][l]) }}"
-    ]
-    total = [
-        f"    for (int j = 0; j < {n}; j++) for (int l = 0; l < SUMS; l++) {{",
-        f"      ADD({place.format('c')}, s[j][l]) ADD({place.format('c')}, -k[j][l])",
-        "    }",
-    ]
-    call = "(a, z, r);", "(a, b, z, r, e);"
+    read = [f"      const real p{j} = r[{j}][l];" for j in range(n)]
+    bodies = {"f": body_of(value, double), "d": body_of(slopes, double)}
+    found = {kind: [f"      h[{k}][l] = {one};" for k, one in enumerate(body.kept)] for kind, body in bodies.items()}
+    tables = "real r[][LANES], real h[][LANES]"
+
+    def above(kind: str, spread: str) -> list[str]:
+        return [
+            "  const int64_t n = outer * channels * inner, period = period_of(channels * inner);",
+            f"  int64_t which[LANES]; real r[{n}][LANES], h[{max(1, len(found[kind]))}][LANES];",
+            "  for (int64_t first = 0; first < period && first < n; first += LANES) {",
+            "    if (!first || others(which, first, channels, inner)) {",
+            f"      {spread}look(which, first, channels, inner);",
+            f"      for (int j = 0; j < {n}; j++) for (int l = 0; l < LANES; l++) r[j][l] = p[j][which[l]];",
+            f"      {name}_{kind}_table(r, h);",
+            "    }",
+        ]
+
     return [
-        f"static void {name}_f(const item* a, item* z, real r[][LANES]) {{",
-        *_value(_body(value, double, False), read),
+        *(
+            line
+            for kind, body in bodies.items()
+            for line in (
+                f"{_OWN} {name}_{kind}_table({tables}) {{",
+                *(_lanes([*read, *body.before, *found[kind]]) if found[kind] else []),
+                "}",
+            )
+        ),
+        f"{_OWN} {name}_f(const item* a, item* z, {tables}) {{",
+        *_value(bodies["f"], read),
         "}",
-        f"static void {name}_d(const item* a, const item* b, item* z, real r[][LANES], real e[][LANES]) {{",
-        *_slopes(_body(slopes, double, False), read),
+        f"{_OWN} {name}_d(const item* a, const item* b, item* z, {tables}, real e[][LANES]) {{",
+        *_slopes(bodies["d"], read),
         "}",
         f"void {name}_value_channel(const item* from, item* to, const real* const* p, {sizes}) {{",
-        *table,
-        f"  if (inner == 1) {{ {rows}, from += channels, to += channels) {{",
-        *_strips("channels", {"a": "from"}, [*along, f"    {name}_f{call[0]}"]),
-        f"  }} }} else {rows}) {each}, from += inner, to += inner) {{",
-        *one,
-        *_strips("inner", {"a": "from"}, [f"    {name}_f{call[0]}"]),
+        *above("f", ""),
+        *_strips("n", {"a": "from"}, [f"    {name}_f(a, z, r, h);"], "first", "period"),
         "  }",
         "}",
         f"void {name}_slopes_channel(const item* from, const item* g, item* to, const real* const* p, double* sums,",
         f"  double* rests, {sizes}) {{",
-        *table,
-        *terms,
-        f"  if (inner == 1) {{ {rows}, from += channels, g += channels, to += channels) {{",
-        *_strips("channels", {"a": "from", "b": "g"}, [*along, f"    {name}_d{call[1]}", *along_sums]),
-        f"  }} }} else {rows}) {each}, from += inner, g += inner, to += inner) {{",
-        *one,
-        f"    double s[{n}][SUMS] = {{0}}, k[{n}][SUMS] = {{0}};",
-        *_strips("inner", {"a": "from", "b": "g"}, [f"    {name}_d{call[1]}", f"    add(e, s, k, {n}, m);"]),
-        *total,
+        f"  real e[TERMS * {n}][LANES];",
+        f"  double s[{n}][LANES] = {{0}}, c[{n}][LANES] = {{0}};",
+        *above("d", f"if (first) spread(s, c, {n}, which, sums, rests, channels); "),
+        "    int terms = 0;",
+        *_strips(
+            "n",
+            {"a": "from", "b": "g"},
+            [
+                f"    {name}_d(a, b, z, r, h, e + terms * {n});",
+                f"    collect(e, s, c, {n}, &terms, m);",
+            ],
+            "first",
+            "period",
+        ),
+        f"    finish(e, s, c, {n}, terms);",
         "  }",
+        f"  if (n) spread(s, c, {n}, which, sums, rests, channels);",
         "}",
     ]
 
 
-def _strips(length: str, read: dict[str, str], body: Sequence[str]) -> list[str]:
+def _strips(
+    length: str, read: dict[str, str], body: Sequence[str], first: str = "0", period: str | None = None
+) -> list[str]:
     """Return a loop over strips of as many elements as there are lanes; the last one is filled up beside the arrays.
 
     So an element goes through the same instructions wherever it stands: its bits depend on its value alone, neither on
@@ -229,11 +179,15 @@ def _strips(length: str, read: dict[str, str], body: Sequence[str]) -> list[str]
         length: how many elements there are.
         read: name in the body, of the array of items that it stands for.
         body: what is done for a strip, from ``a`` and ``b`` to ``z``; ``m`` lanes count.
+        first: where the first strip begins.
+        period: from a strip to the next, of which none may cross the period's end; by default they follow each other.
     """
     filled = "".join(f" fill({name}, {name}_, m, sizeof(item)); {name} = {name}_;" for name in read)
+    left = f"{length} - at" if period is None else f"least({length} - at, {period} - {first})"
     return [
-        f"  for (int64_t at = 0; at < {length}; at += LANES) {{",
-        f"    const int m = {length} - at < LANES ? (int)({length} - at) : LANES;",
+        f"  for (int64_t at = {first}; at < {length}; at += {period or 'LANES'}) {{",
+        f"    const int64_t left = {left};",
+        "    const int m = left < LANES ? (int)left : LANES;",
         *(f"    const item* {name} = {array} + at; item {name}_[LANES];" for name, array in read.items()),
         "    item *z = to + at, z_[LANES];",
         f"    if (m < LANES) {{{filled} z = z_; }}",

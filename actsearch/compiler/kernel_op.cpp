@@ -18,7 +18,8 @@ namespace {
 
 constexpr int64_t kGrain = 32768;   // elements that are worth a thread, as ATen has it
 constexpr int64_t kBlock = 4096;    // elements of one block of sums; a multiple of 64, and the same in c_op.py
-constexpr int64_t kGroups = 64;     // groups of rows of one tensor of sums
+constexpr int64_t kGroups = 64;     // groups of rows of one tensor of sums, at most
+constexpr int64_t kRows = 4;        // rows of a group, at least
 
 typedef void (*Value)(const void*, void*, const void* const*, int64_t);
 typedef void (*Slopes)(const void*, const void*, void*, const void* const*, double*, int64_t);
@@ -143,14 +144,20 @@ std::vector<double> summed(const std::vector<double>& parts, int64_t width) {
 
 // The numbers from the first on, as a tensor like p.
 Tensor gradient_of(const Tensor& p, const double* first) {
-  if (p.scalar_type() == at::kFloat && p.numel() == 1) {
+  if (p.scalar_type() == at::kFloat) {
     Tensor result = at::detail::empty_cpu(p.sizes(), at::kFloat);
-    *result.data_ptr<float>() = (float)*first;
+    std::copy(first, first + p.numel(), result.data_ptr<float>());
     return result;
   }
   Tensor result = at::detail::empty_cpu(p.sizes(), at::kDouble);
   std::copy(first, first + p.numel(), result.data_ptr<double>());
   return result.to(p.scalar_type());
+}
+
+// Rows of a group, which a kernel adds up by itself: enough of them to be worth a thread and looking up parameters.
+int64_t rows_of_group(int64_t outer, int64_t row) {
+  const int64_t worth = row ? (kGrain + row - 1) / row : 1;
+  return std::max({(outer + kGroups - 1) / kGroups, worth, std::min<int64_t>(outer, kRows)});
 }
 
 variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const variable_list& parameters,
@@ -180,11 +187,11 @@ variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const
     });
   } else {
     const auto run = (SlopesChannel)loops.slopes;
-    const int64_t row = layout.channels * layout.inner, size = (layout.outer + kGroups - 1) / kGroups;
+    const int64_t row = layout.channels * layout.inner, size = rows_of_group(layout.outer, row);
     const int64_t groups = size ? (layout.outer + size - 1) / size : 0;
     parts.resize(groups * n * width);
     std::vector<double> rests(parts.size());
-    at::parallel_for(0, groups, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, row * size)), [&](int64_t from, int64_t to) {
+    at::parallel_for(0, groups, 1, [&](int64_t from, int64_t to) {
       for (int64_t b = from; b < to; b++) {
         const int64_t first = b * size, count = std::min(size, layout.outer - first);
         run(at_item(x, first * row), at_item(g, first * row), at_item_mutable(gx, first * row), p.data(),

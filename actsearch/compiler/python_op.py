@@ -16,7 +16,7 @@ from actsearch.compiler.c_source import BLOCK
 if TYPE_CHECKING:
     from actsearch.compiler.c_backend import Loops, Second
 
-_GROUPS = 64
+_GROUPS, _ROWS, _GRAIN = 64, 4, 32768  # as kernel_op.cpp has them
 _POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
 
 
@@ -102,7 +102,8 @@ def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays
 
 def _groups(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
     outer, channels, inner = _sizes(x, ctx.dim)
-    size = max(1, -(-outer // _GROUPS))
+    row = channels * inner
+    size = max(1, -(-outer // _GROUPS), -(-_GRAIN // row) if row else 1, min(outer, _ROWS))
     pieces = [_pieces(tensor, (outer, channels * inner), size) for tensor in (x, g, gx)]
     parts = torch.zeros(len(pieces[0]), len(arrays) * channels, dtype=torch.float64)
     rests = torch.zeros_like(parts)

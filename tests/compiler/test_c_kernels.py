@@ -57,7 +57,9 @@ def test_shapes(shape: tuple[int, ...], dtype: torch.dtype, count: list[int]) ->
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-@pytest.mark.parametrize("shape", [(4, 5, 1, 1), (6, 130), (3, 5, 9, 9), (0, 5, 2, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(4, 5, 1, 1), (6, 130), (3, 5, 9, 9), (0, 5, 2, 2), (90, 3), (3, 7, 100), (2, 600)], ids=str
+)
 def test_a_number_a_channel(shape: tuple[int, ...], dtype: torch.dtype, count: list[int]) -> None:
     x = torch.randn(shape).to(dtype)
     a = torch.linspace(0.5, 2, shape[1]).view(-1, *(1,) * (len(shape) - 2))
@@ -85,6 +87,39 @@ def test_bits_depend_on_the_value_alone(dtype: torch.dtype) -> None:
         whole = f(x)
         for start, stop in ((0, 1), (3, 77), (500, 1000)):
             assert torch.equal(f(x[start:stop]).nan_to_num(), whole[start:stop].nan_to_num())
+
+
+@pytest.mark.parametrize("shape", [(900, 5), (2, 5, 70), (3, 5, 8, 8)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_bits_depend_on_the_value_and_its_channel_s_parameters_alone(
+    shape: tuple[int, ...], dtype: torch.dtype
+) -> None:
+    x, a = torch.randn(shape).to(dtype), torch.linspace(0.5, 2, 5).view(-1, *(1,) * (len(shape) - 2))
+    whole = gradients_of_sum(x, a)
+    for part in (
+        (slice(1, None),),
+        (slice(0, 1),),
+        (slice(None), slice(1, 4)),
+        (slice(None), slice(2, 4), slice(3, 40)),
+    ):
+        if len(part) <= len(shape):
+            found = gradients_of_sum(x[part], a[part[1]] if len(part) > 1 else a)
+            assert all(torch.equal(one, two[part]) for one, two in zip(found, whole, strict=True))
+
+
+def gradients_of_sum(x: torch.Tensor, a: torch.Tensor) -> list[torch.Tensor]:
+    x = x.detach().clone().requires_grad_()
+    y = compile(TEXT, "c")(x, a, torch.tensor(0.7))
+    return [y.detach(), torch.autograd.grad(y.sum(), x)[0]]
+
+
+def test_what_is_not_finite_stays_in_its_channel() -> None:
+    """Lanes of one strip belong to several channels, and the last strip is filled up with copies of its first."""
+    x = torch.randn(7, 3)
+    x[3:, 0] = math.nan
+    slope = gradients_of_ones(x, torch.full((3,), 2.0))[-1]
+    assert slope.isnan().tolist() == [True, False, False]
+    torch.testing.assert_close(slope[1:], x.sum(0)[1:])
 
 
 @pytest.mark.parametrize("channels", [False, True])
@@ -235,7 +270,7 @@ def test_lengths_are_64_bits_everywhere() -> None:
     _, source = c_backend.source_of(lower(parse("a[1.0] * x")), "float32")
     assert "for (int64_t at = 0; at < n;" in source
     _, channels = c_backend.source_of(lower(parse("a[1.0] * x")), "float32", channels=True)
-    assert "for (int64_t at = 0; at < inner;" in channels
+    assert "for (int64_t at = first; at < n;" in channels
     ints = re.findall(r"for \(int \w+ = 0; (.*?);", source + channels)
     assert set(ints) <= {"l < LANES", "l < SUMS", "l < m", "j < 1"}
     assert "int64_t n)" in source
