@@ -13,6 +13,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+# where Optuna's samplers keep the choices that all trials have made
+_MEMORIES = ("_search_space", "_intersection_search_space", "_group_decomposed_search_space")
+
 
 class Reseeded(BaseSampler):
     """One of Optuna's samplers, resumable and reproducible.
@@ -30,6 +33,8 @@ class Reseeded(BaseSampler):
         self._make = make
         self._seed = seed
         self._samplers: dict[int, BaseSampler] = {}
+        self._study: Study | None = None
+        self._search_spaces: dict[str, Any] = {}
         self._name = str(self._of(0))
         self._samplers.clear()
 
@@ -43,10 +48,24 @@ class Reseeded(BaseSampler):
                 # the settings used are chosen and tested here; Optuna marks several as experimental for years
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 self._samplers[number] = self._make(seed)
+            self._share_search_spaces(self._samplers[number])
         return self._samplers[number]
+
+    def _share_search_spaces(self, sampler: BaseSampler) -> None:
+        """Give all samplers of a study one memory of what its trials have in common.
+
+        It depends on the trials alone, and Optuna looks only at those that are new; each sampler starting from nothing
+        would make asking slower with every trial.
+        """
+        for name in _MEMORIES:
+            if hasattr(sampler, name):
+                setattr(sampler, name, self._search_spaces.setdefault(name, getattr(sampler, name)))
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Hand on to the trial's sampler."""
+        if study is not self._study:
+            self._study = study
+            self._search_spaces.clear()
         self._of(trial.number).before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:

@@ -1,0 +1,80 @@
+"""Searches replayed on a table of recorded fits, without expressions, workers and storage: hundreds of trials a second."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from actsearch.errors import StudyError
+from actsearch.space import RandomChooser, Space
+from actsearch.study.loop import ESCAPE, GIVE_UP
+from actsearch.study.studies import quiet_optuna
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+Numbers = Mapping[frozenset[tuple[str, str]], int]
+"""Choices -> the candidate's place in the space's order."""
+
+
+def candidate_numbers(space: Space) -> Numbers:
+    """Return the place of each candidate in the space's order: :func:`simulate` needs it, once a space."""
+    return {frozenset(choices.items()): number for number, choices in enumerate(space.enumerate_choices())}
+
+
+def simulate(
+    space: Space,
+    numbers: Numbers,
+    classes: Ints,
+    values: Floats,
+    sampler: BaseSampler,
+    n_evaluations: int,
+    *,
+    rejected: float,
+    seed: int = 0,
+) -> Ints:
+    """Return the functions that a search trains, in their order, distinct, of shape (n_evaluations,) or shorter.
+
+    As in :mod:`actsearch.study.loop`, what the screen rejects is told as ``rejected`` and what was trained before with
+    its value: neither is counted; the 25th repetition of choices in a row is replaced by a random candidate.
+
+    Args:
+        space: the space.
+        numbers: see :func:`candidate_numbers`.
+        classes: for each candidate its row in ``values``, -1 for those that the screen rejects.
+        values: what training a function gives, to be maximised, shape (functions,).
+        sampler: an Optuna sampler that has seen no study.
+        n_evaluations: functions to train; fewer are returned after 1,000 proposals in a row without a new one.
+        rejected: the value of a rejected candidate, the chance level.
+        seed: of the random candidates.
+
+    Raises:
+        StudyError: the table is one of another space.
+    """
+    if len(classes) != space.size() or len(classes) != len(numbers):
+        raise StudyError(f"the table has {len(classes)} candidates and the space {space.name!r} {space.size()}")
+    rng = random.Random(seed)
+    found: dict[int, None] = {}
+    seen: set[frozenset[tuple[str, str]]] = set()
+    n_repeated = n_vain = 0
+    with quiet_optuna():
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        while len(found) < n_evaluations and n_vain < GIVE_UP and len(seen) < len(numbers):
+            if n_repeated >= ESCAPE:
+                study.enqueue_trial(dict(space.choose(RandomChooser(rng.getrandbits(64)))))
+            trial = study.ask()
+            choices = space.choose(lambda name, options, trial=trial: trial.suggest_categorical(name, options))  # type: ignore[misc]
+            key = frozenset(choices.items())
+            n_repeated = n_repeated + 1 if key in seen and n_repeated < ESCAPE else 0
+            seen.add(key)
+            row = int(classes[numbers[key]])
+            n_vain = n_vain + 1 if row in found or row < 0 else 0
+            if row >= 0:
+                found[row] = None
+            study.tell(trial, float(values[row]) if row >= 0 else rejected, state=TrialState.COMPLETE)
+    return np.fromiter(found, dtype=np.int64, count=len(found))
