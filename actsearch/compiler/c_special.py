@@ -133,19 +133,18 @@ def _rest(double: bool) -> str:
     )
 
 
-def _infinite(t: mpmath.mpf) -> bool:
-    return t > 1 - mpmath.mpf(10) ** -25
+_SPLIT = 2.5  # the scaled erfc's polynomial is shortest about here, and its terms do not cancel
 
 
 def _erfcx_scaled(t: mpmath.mpf) -> mpmath.mpf:
-    """Return ``(1 + 2 u) erfcx(u)`` at ``t = (u - 4) / (u + 4)`` (Shepherd and Laframboise, Math. Comp. 36, 1981)."""
-    if _infinite(t):
-        return 2 / mpmath.sqrt(mpmath.pi)
-    u = 4 * (1 + t) / (1 - t)
+    """Return ``(u + k) erfcx(u)`` at ``t = (u - k) / (u + k)`` (Shepherd and Laframboise, Math. Comp. 36, 1981)."""
+    if t > 1 - mpmath.mpf(10) ** -25:
+        return 1 / mpmath.sqrt(mpmath.pi)
+    u = _SPLIT * (1 + t) / (1 - t)
     if u > 100:  # asymptotic series: exp(u**2) would need thousands of digits
         s = mpmath.nsum(lambda k: (-1) ** int(k) * mpmath.fac2(2 * int(k) - 1) / (2 * u * u) ** int(k), [0, 8])
-        return (1 + 2 * u) * s / (u * mpmath.sqrt(mpmath.pi))
-    return (1 + 2 * u) * mpmath.exp(u * u) * mpmath.erfc(u)
+        return (u + _SPLIT) * s / (u * mpmath.sqrt(mpmath.pi))
+    return (u + _SPLIT) * mpmath.exp(u * u) * mpmath.erfc(u)
 
 
 def _erfcx(double: bool) -> str:
@@ -153,10 +152,8 @@ def _erfcx(double: bool) -> str:
         [
             _polynomial("erfcx_series", _erfcx_scaled, double),
             "INLINE real erfcx(real x) {",
-            "  const real u = x > (real)1e15 ? (real)1e15 : x, below = 1 + 2 * u;",
-            "  const real r = 1 / ((u + 4) * below), q = r * below;",
-            "  const real value = erfcx_series((u - 4) * q) * (r * (u + 4));",
-            "  return x > (real)1e15 ? (real)0.56418958354775628695 / x : value;",
+            f"  const real r = 1 / (x + {_SPLIT}{'' if double else 'f'});",
+            f"  return erfcx_series(MADD({-2 * _SPLIT}{'' if double else 'f'}, r, 1)) * r;",
             "}",
         ]
     )
