@@ -1,4 +1,4 @@
-"""Searches replayed on a table of recorded fits, without expressions, workers and storage: hundreds of trials a second."""
+"""Searches replayed on a table of recorded fits, without expressions, workers and storage."""
 
 from __future__ import annotations
 
