@@ -226,8 +226,9 @@ def report(judged: Sequence[Judged], table: Table, seconds: float, path: Path, n
         "# Samplers compared on the table",
         "",
         f"Searches of the space `{table.meta['space']}`, replayed on the [table](table.md) of recorded fits "
-        f"(normalised, {table.meta['n_steps']} steps): what is counted are distinct functions trained. A search sees one "
-        "seed and is judged by the mean validation accuracy over the other seeds. Settings were chosen in the other net, on "
+        f"(normalised, {table.meta['n_steps']} steps): what is counted are distinct functions trained. A search sees "
+        "one seed and is judged by the mean validation accuracy over the other seeds. Settings were chosen in the "
+        "other net, on "
         f"{N_TUNING} searches each with random numbers of their own. Means with 95 % intervals (t), medians with 95 % "
         "bootstrap intervals, over the repeats; intervals hold for this table's functions.",
         "",

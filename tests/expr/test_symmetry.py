@@ -1,4 +1,4 @@
-"""Symmetry classes: what belongs together, what does not, and that a whole space falls into the classes of its values."""
+"""Symmetry classes: what belongs together, what does not, and a whole space falls into the classes of its values."""
 
 from __future__ import annotations
 

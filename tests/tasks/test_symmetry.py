@@ -1,4 +1,4 @@
-"""Flipping signs of weights maps training with f(-x) or -f(x) onto training with f, to the bit, in every built-in net."""
+"""Flipping the signs of weights maps training with f(-x) or -f(x) onto training with f, to the bit, in every net."""
 
 from __future__ import annotations
 

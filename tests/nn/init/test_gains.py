@@ -52,7 +52,9 @@ def test_hes_gain_for_relu_is_exact():
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.7, 1.3), (-2.0, 0.4)])
-@pytest.mark.parametrize("spec", ["gelu", nn.ELU(1.7), F.mish, "x * sigmoid(beta[1.3] * x)"], ids=["gelu", "elu", "mish", "swish"])
+@pytest.mark.parametrize(
+    "spec", ["gelu", nn.ELU(1.7), F.mish, "x * sigmoid(beta[1.3] * x)"], ids=["gelu", "elu", "mish", "swish"]
+)
 def test_other_means_and_variances(spec, mean, deviation):
     function = make(spec) if isinstance(spec, str) else spec
     z = torch.linspace(-12, 12, 40_001, dtype=torch.float64)
