@@ -37,11 +37,11 @@ def _run_once(module: LightningModule, data: LightningDataModule | None) -> None
         return
     loaders: Any = (data if data is not None else module).val_dataloader()
     loader = loaders[0] if isinstance(loaders, list | tuple) else loaders
-    _mute(module)
+    mute(module)
     module.validation_step(next(iter(loader)), 0)
 
 
-def _mute(module: nn.Module) -> None:
+def mute(module: nn.Module) -> None:
     """Outside a training loop ``log`` has nowhere to write."""
     for name in ("log", "log_dict"):
         setattr(module, name, lambda *arguments, **options: None)
