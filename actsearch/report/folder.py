@@ -12,18 +12,20 @@ from typing import Any
 
 import yaml
 
-from actsearch import plugins
 from actsearch.errors import ReportError, StudyError
 from actsearch.expr.text import format as format_expr
 from actsearch.report import tables
 from actsearch.report.environment import environment
-from actsearch.report.export import FORMATS, export, expression_of, suffix
+from actsearch.report.export import export, expression_of, suffix
 from actsearch.report.figures.finals import finals as finals_figure
 from actsearch.report.plots import save, write_plots
 from actsearch.report.records import baselines, records
 from actsearch.report.summary import summary
 from actsearch.study.comparison import Comparison
 from actsearch.study.result import StudyResult
+
+# the formats that are compared with the original by what every installation has; ``actsearch export`` knows more
+FORMATS = ("text", "sympy", "latex", "json", "torch", "numpy")
 
 
 def write_results(result: StudyResult, folder: str | Path, options: Mapping[str, Any] | None = None) -> Path:
@@ -128,13 +130,13 @@ def _write_all(result: StudyResult, folder: Path, target: Path, options: Mapping
 
 
 def _formulas(result: StudyResult, folder: Path) -> str | None:
-    """Write the best function in every format; return its text, None when there is none."""
+    """Write the best function in ``FORMATS``; return its text, None when there is none."""
     try:
         expr = expression_of(result)
     except StudyError:  # no candidate finished: that is a result, told in the summary
         return None
     folder.mkdir()
-    for name in plugins.names(FORMATS):
+    for name in FORMATS:
         export(expr, name, folder / f"best{suffix(name)}")
     return format_expr(expr)
 

@@ -35,7 +35,7 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_is_there(folder: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    formulas = {f"formula/best{end}" for end in (".txt", "_sympy.py", ".tex", ".json", "_torch.py")}
+    formulas = {f"formula/best{end}" for end in (".txt", "_sympy.py", ".tex", ".json", "_torch.py", "_numpy.py")}
     tables = {"leaderboard.csv", "leaderboard.md", "trials.csv", "comparison.csv", "comparison.md"}
     about = {"README.md", "config.yaml", "settings.json", "environment.json"}
     stems = ("curves", "history", "learning_curves", "finals")
