@@ -90,6 +90,16 @@ def sizes(value: Any) -> list[int]:
     return [base**power for base, power in found]
 
 
+def word(value: Any) -> str:
+    """Return a word, ``off`` too, which YAML reads as false.
+
+    Example:
+        >>> word("auto"), word(False)
+        ('auto', 'off')
+    """
+    return "off" if value is False else str(value)
+
+
 def parse(argv: Sequence[str], commands: Sequence[Command], version: str) -> tuple[Command, dict[str, Any]]:
     """Return the command that ``argv`` names and its arguments by key.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import actsearch
-from actsearch._arguments import Command, Option, UsageError, comma_list, numbers, parse, sizes
+from actsearch._arguments import Command, Option, UsageError, comma_list, numbers, parse, sizes, word
 from actsearch.errors import ActsearchError, ReportError
 
 if TYPE_CHECKING:
@@ -318,6 +318,8 @@ COMMANDS = (
                 Option("--finalists", "best candidates to compare on the test split", type=int, default=3),
                 Option("--n-replicates", "fits of each in that comparison", type=int, default=8),
                 Option("--n-null-control", "copies of relu that show what luck does", type=int, default=5),
+                Option("--symmetry", "auto: of functions that the nets cannot tell apart, train one; off: each",
+                       type=word, default="auto", metavar="auto|off"),
                 Option("--mode", "single, population (many fits at once), or auto: measured once", default="auto",
                        metavar="NAME"),
                 Option("--population-size", "how many fits at once (default: measured)", type=int, metavar="K"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 import mpmath
 import numpy as np
@@ -55,7 +56,11 @@ def symmetry_class(expr: sympy.Expr | str, *, affine: bool) -> str:
         >>> symmetry_class("2*sigmoid(x) - 1", affine=True) == symmetry_class("sigmoid(x)", affine=True)
         True
     """
-    expr = to_expr(expr) if isinstance(expr, str) else expr
+    return _class(to_expr(expr) if isinstance(expr, str) else expr, affine)
+
+
+@lru_cache(maxsize=16384)
+def _class(expr: sympy.Expr, affine: bool) -> str:
     program = lower(expr)
     if program.parameters:
         mirrored = expr.xreplace({X: -X})

@@ -37,6 +37,7 @@ class Settings:
     n_replicates: int
     n_tuning_replicates: int
     learning_rate_factors: tuple[float, ...]
+    symmetry: str = "auto"
     mode: str = "auto"
     population_size: int | None = None
 
@@ -61,6 +62,8 @@ class Settings:
             faults.append("panel=() (at least one baseline)")
         if not self.learning_rate_factors or min(self.learning_rate_factors, default=0) <= 0:
             faults.append(f"learning_rate_factors={self.learning_rate_factors} (positive numbers)")
+        if self.symmetry not in ("auto", "off"):
+            faults.append(f"symmetry={self.symmetry!r} ('auto' or 'off')")
         if faults:
             raise StudyError(f"the search was given {'; '.join(faults)}")
 
@@ -75,6 +78,7 @@ def config_of(space: Space, cells: Sequence[Cell], settings: Settings) -> dict[s
         "space_size": space.size(),
         "tasks": {
             name: {"n_steps": task.n_steps, "metric": task.metric, "test_metric": task.test_metric}
+            | {"sign_symmetric": sorted(task.sign_symmetric)}
             | {key: _plain(value) for key, value in task.settings.items()}
             for name, task in tasks.items()
         },

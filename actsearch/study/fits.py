@@ -146,7 +146,13 @@ def identity(fits: Wanted) -> Attributes:
         "stage": fits.stage,
         "replicate": fits.replicate,
         "learning_rate_factor": fits.learning_rate_factor,
+        **symmetry_of(fits.function),
     }
+
+
+def symmetry_of(function: Function) -> Attributes:
+    """Return the attribute that says which mirror images a function stands for, where there are any."""
+    return {"symmetry": function.symmetry} if function.symmetry else {}
 
 
 def outcome_of(cells: Sequence[Cell], answer: tuple[FitResult, ...] | Crash | Lost | Exception) -> Attributes:

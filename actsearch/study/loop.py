@@ -20,8 +20,8 @@ import actsearch
 from actsearch.errors import StudyError
 from actsearch.space.choosers import RandomChooser, RecordingChooser
 from actsearch.study.executor import Pool
-from actsearch.study.fits import Attributes, failure
-from actsearch.study.function import Function
+from actsearch.study.fits import Attributes, failure, symmetry_of
+from actsearch.study.function import Function, stored_function
 from actsearch.study.objective import Candidate, Objective
 from actsearch.study.result import TRAINED, retried
 from actsearch.study.together import Company
@@ -70,8 +70,8 @@ class Loop:
         self.stopped = ""  # why the search ended before n_trials, a sentence
         self._size = space.size()
         self.outcomes: Counter[str] = Counter()
-        self._first: dict[str, int] = {}  # fingerprint -> number of the trial that settled it
-        self._active: dict[str, Candidate] = {}
+        self._first: dict[str, int] = {}  # fingerprint, or key of a trained one -> number of the trial that settled it
+        self._active: dict[str, Candidate] = {}  # by key
         self._interrupted: dict[str, int] = {}  # fingerprint -> reports that a trial made before it was interrupted
         self._choices: set[frozenset[tuple[str, str]]] = set()
         self._n_without_new = self._n_repeated = self._n_failed = 0
@@ -146,16 +146,19 @@ class Loop:
         function = self.identify(expr)
         trial.set_user_attr("expr", function.spec)
         trial.set_user_attr("fingerprint", function.fingerprint)
-        if function.fingerprint in self._first:
-            self._repeat(trial, self._first[function.fingerprint])
-        elif function.fingerprint in self._active:
-            self._active[function.fingerprint].duplicates.append(trial)
+        for name, stored in symmetry_of(function).items():
+            trial.set_user_attr(name, stored)
+        first = self._first.get(function.fingerprint, self._first.get(function.key))
+        if first is not None:
+            self._repeat(trial, first)
+        elif function.key in self._active:
+            self._active[function.key].duplicates.append(trial)
         elif reason := self.screen(expr):
             self._reject(trial, function, reason)
         else:
             self._n_without_new = 0
             candidate = Candidate(function, trial, self._interrupted.get(function.fingerprint, 0))
-            self._active[function.fingerprint] = candidate
+            self._active[function.key] = candidate
             self._waiting.add(candidate)
             return True
         self._n_without_new += 1
@@ -175,7 +178,7 @@ class Loop:
         self._n_repeated = 0
 
     def _repeat(self, trial: optuna.Trial, number: int) -> None:
-        """Give a duplicate the value and the state of the first trial of its function."""
+        """Give a duplicate the value and the state of the first trial of its function, or of a mirror image of it."""
         first = self.study.get_trials(deepcopy=False)[number]
         for step, reported in first.intermediate_values.items():
             trial.report(reported, step)
@@ -208,9 +211,9 @@ class Loop:
             self._end(candidate, attributes, TrialState.COMPLETE, value)
 
     def _end(self, candidate: Candidate, attributes: Attributes, state: TrialState, value: float | None) -> None:
-        fingerprint = candidate.function.fingerprint
-        del self._active[fingerprint]
-        self._first[fingerprint] = candidate.trial.number
+        function = candidate.function
+        del self._active[function.key]
+        self._first |= dict.fromkeys((function.fingerprint, function.key), candidate.trial.number)
         self._tell(candidate.trial, attributes, state, value)
         self.objective.forget_states(candidate)
         for duplicate in candidate.duplicates:
@@ -239,6 +242,8 @@ class Loop:
         self._choices.add(frozenset(trial.params.items()))
         if outcome != "duplicate":
             self._first.setdefault(fingerprint, trial.number)
+        if outcome in TRAINED:
+            self._first.setdefault(stored_function(trial.user_attrs).key, trial.number)
 
 
 def release(study: optuna.Study) -> None:

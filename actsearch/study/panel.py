@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from actsearch.errors import StudyError
 from actsearch.study.executor import Pool
 from actsearch.study.fits import Attributes, Wanted, run_fits, stored_key
-from actsearch.study.function import Function, resolve
+from actsearch.study.function import Function, resolve, stored_function
 from actsearch.study.jobs import NO_SIZES, Sizes
 from actsearch.study.plan import Plan, median_seconds
 from actsearch.study.scale import Scale, cell_scale
@@ -32,12 +32,14 @@ NULL_REPLICATES = 100  # the first replicate number of the null control; search 
 Notify = Callable[[optuna.Study, FrozenTrial], None]
 
 
-def panel_fits(panel: Sequence[str], n_replicates: int, n_null_control: int, normalise: bool) -> list[Wanted]:
+def panel_fits(
+    panel: Sequence[str], n_replicates: int, n_null_control: int, normalise: bool, symmetric: bool = False
+) -> list[Wanted]:
     """Return the fits of the panel and of the null control, which is relu under seeds that nothing else uses."""
     baselines = [
         Wanted(function, "panel", "panel", replicate)
         for replicate in range(n_replicates)
-        for function in (resolve(spec, normalise) for spec in panel)
+        for function in (resolve(spec, normalise, symmetric=symmetric) for spec in panel)
     ]
     relu = resolve(NULL_CONTROL, normalise)
     copies = range(NULL_REPLICATES, NULL_REPLICATES + n_null_control)
@@ -81,7 +83,7 @@ def panel_scale(study: optuna.Study, plan: Plan) -> Scale:
 def members(study: optuna.Study) -> dict[str, Function]:
     """Return the panel's baselines by fingerprint."""
     return {
-        trial.user_attrs["fingerprint"]: Function(trial.user_attrs["expr"], trial.user_attrs["fingerprint"])
+        trial.user_attrs["fingerprint"]: stored_function(trial.user_attrs)
         for trial in study.get_trials(deepcopy=False)
         if trial.user_attrs.get("role") == "panel"
     }

@@ -49,6 +49,11 @@ class Plan:
         """The (cell, rung) of each report, in order."""
         return tuple((cell, rung) for cell in self.cells for rung in range(len(cell.rungs)))
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether no net of the plan can tell f(x) from f(-x) and -f(x)."""
+        return all(cell.net in cell.task.sign_symmetric for cell in self.cells)
+
     def cheapest_first(self, seconds: Mapping[str, float]) -> Plan:
         """Return the plan with its cells sorted by the seconds that one fit takes."""
         order = sorted(self.cells, key=lambda cell: (seconds.get(cell.key, 0.0), cell.key))

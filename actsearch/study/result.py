@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from actsearch.errors import StudyError, suggest
 from actsearch.study.comparison import Comparison, summarise
+from actsearch.study.function import stored_function
 from actsearch.study.panel import members, null_scores
 from actsearch.study.storage import open_storage, storage_errors
 
@@ -35,7 +36,7 @@ class LeaderboardRow:
         scores: metric by cell.
         seconds: time of its fits.
         n_parameters: trainable numbers of the largest net.
-        baseline: the baseline of the panel that it is, or an empty string.
+        baseline: the baseline of the panel that it is, or that the nets cannot tell it from, or an empty string.
     """
 
     rank: int
@@ -80,9 +81,9 @@ class StudyResult:
 
     def leaderboard(self, limit: int | None = None) -> list[LeaderboardRow]:
         """Return the distinct candidates that finished, best score first."""
-        baselines = members(self.panel_study)
+        baselines = {function.key: function for function in members(self.panel_study).values()}
         return [
-            _row(rank, trial, baselines.get(trial.user_attrs["fingerprint"]))
+            _row(rank, trial, baselines.get(stored_function(trial.user_attrs).key))
             for rank, trial in enumerate(finished(self.study)[:limit], 1)
         ]
 
@@ -128,8 +129,16 @@ class StudyResult:
 
     @property
     def n_duplicates(self) -> int:
-        """How many candidates were functions seen before."""
+        """How many candidates were functions seen before, or mirror images of these (``n_mirrored``)."""
         return self.outcomes["duplicate"]
+
+    @property
+    def n_mirrored(self) -> int:
+        """How many functions took over the score of another that the nets cannot tell from them: trainings saved."""
+        trials = self.study.get_trials(deepcopy=False)
+        prints = [trial.user_attrs.get("fingerprint") for trial in trials]
+        firsts = {n: trial.user_attrs.get("duplicate_of") for n, trial in enumerate(trials)}
+        return len({prints[n] for n, first in firsts.items() if first is not None and prints[first] != prints[n]})
 
     @property
     def n_rejected(self) -> int:

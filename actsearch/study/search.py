@@ -20,7 +20,7 @@ from actsearch.study.callbacks import Callbacks
 from actsearch.study.config import Settings, check_same, config_of
 from actsearch.study.executor import Pool
 from actsearch.study.finals import FACTORS, Rules, run_finals
-from actsearch.study.function import Function, function_of
+from actsearch.study.function import Function, function_of, stored_function
 from actsearch.study.interrupt import Interrupts
 from actsearch.study.jobs import Sizes, run_work, warm_up
 from actsearch.study.loop import Loop, release
@@ -71,6 +71,7 @@ def search(
     finalists: int = 3,
     n_replicates: int = 8,
     normalise: bool = True,
+    symmetry: str = "auto",
     n_search_replicates: int = 1,
     panel: Sequence[str] = PANEL,
     n_panel_replicates: int = 3,
@@ -107,6 +108,10 @@ def search(
         finalists: how many of the best candidates meet the panel in the finals; 0: no finals.
         n_replicates: fits of each function that count in the finals; below 8 no difference is called shown.
         normalise: give every activation mean 0 and variance 1 for a unit-normal input.
+        symmetry: "auto": where no net of the tasks can tell f(x) from f(-x) and -f(x) (``Task.sign_symmetric``: proved
+            for the shipped nets, for one's own only if one says so), the first of them is trained, and the others take
+            over its score; where activations are normalised, a f(x) + b with any a but 0 is the same function too.
+            "off": each is trained.
         n_search_replicates: fits of each candidate in the search, with different seeds; its metric is their mean.
         panel: catalog names of the baselines.
         n_panel_replicates: fits of each baseline, at least 3; scores are in units of their pooled standard deviation.
@@ -149,6 +154,7 @@ def search(
             pruner=pruner if isinstance(pruner, str) else type(pruner).__name__,
             reduction_factor=reduction_factor if reduction_factor is not None else 3 if n_reports <= 3 else 2,
             normalise=normalise,
+            symmetry=symmetry,
             n_search_replicates=n_search_replicates,
             panel=tuple(panel),
             n_panel_replicates=n_panel_replicates,
@@ -210,7 +216,13 @@ def _phases(
         return
     study.set_user_attr("phase", "panel")
     sizes = choose_sizes(study, plan, pool, settings.mode, settings.population_size)
-    wanted = panel_fits(settings.panel, settings.n_panel_replicates, settings.n_null_control, settings.normalise)
+    wanted = panel_fits(
+        settings.panel,
+        settings.n_panel_replicates,
+        settings.n_null_control,
+        settings.normalise,
+        symmetric=_is_symmetric(plan, settings),
+    )
     scale, plan = fit_panel(studies.panel, wanted, plan, pool, told, sizes)
     study.set_user_attr("phase", "search")
     study.set_user_attr("n_planned", settings.n_trials)
@@ -242,12 +254,16 @@ def _search(
         objective,
         pool,
         n_trials=settings.n_trials,
-        identify=lambda expr: function_of(expr, settings.normalise),
+        identify=partial(function_of, normalise=settings.normalise, symmetric=_is_symmetric(plan, settings)),
         screen=screen,
         notify=told,
     )
     loop.run()
     study.set_user_attr("stopped", loop.stopped and f"{loop.stopped}: {_told(loop)}")
+
+
+def _is_symmetric(plan: Plan, settings: Settings) -> bool:
+    return settings.symmetry == "auto" and plan.is_symmetric
 
 
 def _told(loop: Loop) -> str:
@@ -260,13 +276,11 @@ def _told(loop: Loop) -> str:
 
 def _finalists(studies: _Studies, k: int) -> list[tuple[Function, str]]:
     """Return the best k candidates that are no baselines (pruned ones where fewer finished), and the panel."""
-    panel = members(studies.panel)
-    best = [
-        Function(trial.user_attrs["expr"], trial.user_attrs["fingerprint"])
-        for trial in ranked(studies.candidates)
-        if trial.user_attrs["fingerprint"] not in panel
-    ]
-    return [(function, "finalist") for function in best[:k]] + [(function, "panel") for function in panel.values()]
+    panel = members(studies.panel).values()
+    known = {function.key for function in panel}
+    candidates = (stored_function(trial.user_attrs) for trial in ranked(studies.candidates))
+    best = [function for function in candidates if function.key not in known]
+    return [(function, "finalist") for function in best[:k]] + [(function, "panel") for function in panel]
 
 
 def _begin(study: optuna.Study, name: str, config: dict[str, Any]) -> None:

@@ -47,6 +47,7 @@ def make_task(
         n_steps=n_steps,
         settings=settings,
         takes_gain=True,
+        sign_symmetric=("conv",),
     )
 
 

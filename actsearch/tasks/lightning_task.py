@@ -6,10 +6,10 @@ import copy
 import inspect
 import linecache
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from actsearch.errors import SwapError, TaskError
+from actsearch.errors import SwapError, TaskError, suggest
 from actsearch.tasks.task import Direction, Task
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def lightning_task(
     chance: float | None = None,
     old: Any = None,
     channel_dim: int = 1,
+    sign_symmetric: bool | Collection[str] = False,
     trainer_options: Mapping[str, Any] | None = None,
 ) -> Task:
     """Return a task that judges activations in one's own Lightning module.
@@ -53,10 +54,12 @@ def lightning_task(
         chance: the metric of guessing, which a diverged fit gets.
         old: what to swap, as for :func:`actsearch.swap`; None: activations of hidden layers.
         channel_dim: dimension of the channels, for parameters per channel; -1 for (batch, time, channel).
+        sign_symmetric: whether the nets, or which of them, cannot tell f(x) from f(-x) and -f(x), so that a search need
+            train one of the mirror images only; see :class:`Task` for what that asks of a net.
         trainer_options: more arguments of Lightning's Trainer, such as ``{"accelerator": "gpu"}``.
 
     Raises:
-        TaskError: module or data are of no kind that can be used.
+        TaskError: module or data are of no kind that can be used, or there is no net of a name.
 
     Example:
         >>> class Net:  # stands for a LightningModule
@@ -78,8 +81,20 @@ def lightning_task(
         n_steps=n_steps,
         settings={"metric": metric, "direction": found, "n_steps": n_steps},
         channel_dim=channel_dim,
+        sign_symmetric=_symmetric_nets(sign_symmetric, modules),
         trainer_options=dict(trainer_options or {}),
     )
+
+
+def _symmetric_nets(given: bool | Collection[str], nets: Collection[str]) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    if isinstance(names, bool):
+        return tuple(nets) if names else ()
+    for name in names:
+        if name not in nets:
+            known = ", ".join(nets)
+            raise TaskError(f"sign_symmetric names {name!r}, which is no net{suggest(name, nets)} (known: {known})")
+    return tuple(names)
 
 
 class _OwnNet:

@@ -68,6 +68,7 @@ def make_task(
             **({"width": width} if width != 1 else {}),
         },
         takes_gain=True,
+        sign_symmetric=tuple(rates),
     )
 
 

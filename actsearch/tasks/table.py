@@ -45,6 +45,7 @@ def table_task(table: str | os.PathLike[str] = "aquasurf_mnist1d") -> Task:
         chance=meta["chance"],
         n_steps=meta["n_steps"],
         settings={**meta["settings"], "table": os.fspath(table)},
+        sign_symmetric=tuple(meta["nets"]),  # one fit is recorded for all members of a class
         replay=partial(replay, table=os.fspath(table)),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -52,6 +52,10 @@ class Task:
         takes_gain: the net factories take ``gain=`` too, the factor of the weights behind an activation. It is 1 for
             normalised activations and 1/sqrt(E f(z)^2) else, so the random draws are the same and their scale is right.
         trainer_options: more arguments of Lightning's Trainer, such as ``accelerator`` or ``gradient_clip_val``.
+        sign_symmetric: names of the nets that cannot tell f(x) from f(-x) and -f(x): each activation sits between
+            linear maps (convolutions too) whose weights are drawn symmetrically about 0 and whose biases start at 0,
+            and nothing else sees its values: no pooling by maximum, no gate, no skip around it alone. A search trains
+            one of the mirror images there (``symmetry="auto"``).
         replay: answers a job from recorded fits (see :mod:`actsearch.tasks.table`) instead of training; None: train.
     """
 
@@ -67,6 +71,7 @@ class Task:
     channel_dim: int = 1
     takes_gain: bool = False
     trainer_options: Mapping[str, Any] = field(default_factory=dict)
+    sign_symmetric: Collection[str] = ()
     replay: Callable[[FitJob], FitResult] | None = None
 
     def __post_init__(self) -> None:

@@ -48,6 +48,7 @@ def make_task(
         n_steps=n_steps,
         settings=settings,
         takes_gain=True,
+        sign_symmetric=("mlp",),
         trainer_options={"precision": precision},
     )
 
