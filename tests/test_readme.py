@@ -84,9 +84,8 @@ def run(folder: Path, code: str, takes_activation: bool) -> str:
 
 
 def test_three_lines_for_ones_own_model(tmp_path: Path) -> None:
-    shorter = (
-        example().replace("n_steps=500", "n_steps=18").replace("n_trials=50", "n_trials=4, finalists=1, n_replicates=2")
-    )
+    few = "n_trials=4, panel=('relu', 'tanh', 'elu'), n_null_control=0, finalists=1, n_replicates=2"
+    shorter = example().replace("n_steps=500", "n_steps=18").replace("n_trials=50", few)
     assert shorter.count("18") == 1
     assert "n_trials=4" in shorter
     assert "x" in run(tmp_path, shorter, takes_activation=True)

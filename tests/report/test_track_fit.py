@@ -16,8 +16,10 @@ def test_every_final_fit_is_a_run(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
     wandb.setup()  # as when another run went before: from here on wandb ignores the environment's WANDB_MODE
     loggers = fit_loggers("offline", tmp_path, "actsearch", "few")
-    plain = search("tiny", load_task("toy"), storage=tmp_path / "plain.journal", **FEW)
-    result = search("tiny", load_task("toy"), storage=tmp_path / "logged.journal", final_logger=loggers, **FEW)
+    plain = search("tiny", load_task("toy", n_steps=20), storage=tmp_path / "plain.journal", **FEW)
+    result = search(
+        "tiny", load_task("toy", n_steps=20), storage=tmp_path / "logged.journal", final_logger=loggers, **FEW
+    )
     n_functions = len(result.finals.rows)
     runs = list((tmp_path / "wandb").glob("offline-run-*"))
     assert len(runs) == n_functions * 2

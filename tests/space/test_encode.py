@@ -33,8 +33,8 @@ def test_names_of_parameters_do_not_count() -> None:
 
 
 def test_a_parameter_of_another_kind_is_another_function() -> None:
-    with pytest.raises(SpaceError, match="is not in the space 'core_unit'"):
-        load_space("core_unit").encode(parse("x * sigmoid(beta[1.0] * x)"))
+    with pytest.raises(SpaceError, match="is not in the space 'tiny'"):
+        load_space("tiny").encode(parse("x * sigmoid(beta[1.0] * x)"))
 
 
 def test_another_form_of_a_candidate_is_named() -> None:
