@@ -88,7 +88,9 @@ def test_three_lines_for_ones_own_model(tmp_path: Path) -> None:
     shorter = example().replace("n_steps=500", "n_steps=18").replace("n_trials=50", few)
     assert shorter.count("18") == 1
     assert "n_trials=4" in shorter
-    assert "x" in run(tmp_path, shorter, takes_activation=True)
+    lines = run(tmp_path, shorter, takes_activation=True).splitlines()
+    assert len(lines) == 5  # the best; the finals of one candidate and of the panel of three
+    assert all(len(line) <= 80 for line in lines)
 
 
 @pytest.mark.slow

@@ -80,6 +80,10 @@ class Comparison:
     metric: str
     direction: stats.Direction
 
+    def __str__(self) -> str:
+        """One line a function: mean of the test metric, difference to the reference with its interval, verdict."""
+        return "\n".join(f"{row.mean:.4f}  {_against_reference(row):36}  {row.spec}" for row in self.rows)
+
     def row(self, spec: str) -> ComparisonRow:
         """Return the row of a function.
 
@@ -97,6 +101,12 @@ class Comparison:
         sign = 1 if self.direction == "maximize" else -1
         finalists = [row for row in self.rows if row.role == "finalist"]
         return max(finalists, key=lambda row: sign * row.validation, default=None)
+
+
+def _against_reference(row: ComparisonRow) -> str:
+    if row.difference is None:
+        return row.verdict
+    return f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}] {row.verdict}"
 
 
 @dataclass(frozen=True)
