@@ -80,6 +80,8 @@ def _counts(result: StudyResult) -> str:
         f"{result.n_diverged} diverged",
         f"{result.n_duplicates} duplicates and {result.n_rejected} rejected without training",
     ]
+    if result.n_skipped:
+        counted.append(f"{result.n_skipped} of these by the proxy {result.config['screen_by']}: trainings saved")
     if result.n_mirrored:
         counted.append(f"symmetry saved {result.n_mirrored} trainings of mirror images")
     stopped = f" {result.stopped}." if result.stopped else ""

@@ -38,6 +38,8 @@ class Settings:
     n_tuning_replicates: int
     learning_rate_factors: tuple[float, ...]
     symmetry: str = "auto"
+    screen_by: str | None = None
+    screen_share: float = 0.25
     mode: str = "auto"
     population_size: int | None = None
 
@@ -62,6 +64,12 @@ class Settings:
             faults.append("panel=() (at least one baseline)")
         if not self.learning_rate_factors or min(self.learning_rate_factors, default=0) <= 0:
             faults.append(f"learning_rate_factors={self.learning_rate_factors} (positive numbers)")
+        if self.screen_by is not None:
+            from actsearch.study.proxies import load_proxy  # needs torch
+
+            load_proxy(self.screen_by)
+        if not 0 < self.screen_share < 1:
+            faults.append(f"screen_share={self.screen_share} (between 0 and 1, such as 0.25 to skip a quarter)")
         if self.symmetry not in ("auto", "off"):
             faults.append(f"symmetry={self.symmetry!r} ('auto' or 'off')")
         if faults:

@@ -14,6 +14,7 @@ from actsearch.errors import StudyError, suggest
 from actsearch.study.comparison import Comparison, summarise
 from actsearch.study.function import stored_function
 from actsearch.study.panel import members, null_scores
+from actsearch.study.screen import SKIPPED
 from actsearch.study.storage import open_storage, storage_errors
 
 if TYPE_CHECKING:
@@ -144,6 +145,12 @@ class StudyResult:
     def n_rejected(self) -> int:
         """How many functions the screen rejected."""
         return self.outcomes["rejected"]
+
+    @property
+    def n_skipped(self) -> int:
+        """How many of the rejected functions a proxy (``screen_by``) kept from being trained: trainings saved."""
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(trial.user_attrs.get("reason", "").startswith(SKIPPED) for trial in trials)
 
     @property
     def n_diverged(self) -> int:

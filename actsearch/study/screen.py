@@ -16,6 +16,7 @@ _GRID = np.concatenate([np.linspace(-10, 10, 401), [0.0]])
 _CENTRE = np.abs(_GRID) <= 3
 MAX_SLOPE = 1e6  # beyond it one step of training at any usual learning rate leaves the range of float32 products
 MIN_SLOPE = 1e-6  # below it everywhere nothing in front of the activation learns in float32
+SKIPPED = "skipped: "  # begins a reason that is no fault: a proxy promises little of the candidate
 MIN_VARIATION = 1e-7  # standard deviation relative to the mean: less is lost in float32
 
 

@@ -79,6 +79,8 @@ def search(
     n_tuning_replicates: int = 1,
     learning_rate_factors: Sequence[float] = FACTORS,
     enqueue: Sequence[sympy.Expr | str] = (),
+    screen_by: str | None = None,
+    screen_share: float = 0.25,
     mode: str = "auto",
     population_size: int | None = None,
     final_logger: Callable[[str], Any] | None = None,
@@ -119,6 +121,11 @@ def search(
         n_tuning_replicates: fits of each finalist and baseline with each learning rate that only serve to choose one.
         learning_rate_factors: times the task's learning rate, for the finals.
         enqueue: expressions of the space that are tried first; those that the study has already are left out.
+        screen_by: a proxy, a name of :func:`actsearch.study.proxies.proxy_names`: candidates among its worst share are
+            told to the sampler as if they scored at chance level, and not trained; see ``docs/results/proxies.md`` for
+            what that is worth. A proxy that looks at a net looks at the first one. What is enqueued is skipped like
+            others. None: no candidate is.
+        screen_share: which share of the space's random candidates ``screen_by`` skips, in (0, 1).
         mode: "single" fits candidates one by one, "population" many at once wherever the net can be stacked; "auto"
             measures once for a study what is faster. Scores of the two differ by rounding.
         population_size: how many at once; None: measured.
@@ -163,6 +170,8 @@ def search(
             n_replicates=n_replicates,
             n_tuning_replicates=n_tuning_replicates,
             learning_rate_factors=tuple(learning_rate_factors),
+            screen_by=screen_by,
+            screen_share=screen_share,
             mode=mode,
             population_size=population_size,
         )
@@ -255,11 +264,28 @@ def _search(
         pool,
         n_trials=settings.n_trials,
         identify=partial(function_of, normalise=settings.normalise, symmetric=_is_symmetric(plan, settings)),
-        screen=screen,
+        screen=_screen(space, plan, settings),
         notify=told,
     )
     loop.run()
     study.set_user_attr("stopped", loop.stopped and f"{loop.stopped}: {_told(loop)}")
+
+
+def _screen(space: Space, plan: Plan, settings: Settings) -> Callable[[sympy.Expr], str | None]:
+    if settings.screen_by is None:
+        return screen
+    from actsearch.study.proxy_screen import ProxyScreen  # proxies need torch, the search itself does not
+
+    cell = plan.cells[0]
+    return ProxyScreen(
+        space,
+        settings.screen_by,
+        settings.screen_share,
+        cell.task,
+        cell.net,
+        normalise=settings.normalise,
+        seed=settings.seed,
+    )
 
 
 def _is_symmetric(plan: Plan, settings: Settings) -> bool:
