@@ -119,7 +119,7 @@ def _orders(program: Program, parameters: Sequence[Parameter]) -> list[dict[Para
     Up to four parameters take all orders of as many slots. More are ordered by what each does on its own; what is left
     undecided then is symmetric in all but contrived cases.
     """
-    used = _used(program, parameters)
+    used = moving(program, parameters)
     if len(used) <= _MAX_PERMUTED:
         return [dict(zip(used, slots, strict=True)) for slots in itertools.permutations(range(len(used)))]
     alone = _signatures(program, parameters, [{p: 0} for p in used])
@@ -127,7 +127,7 @@ def _orders(program: Program, parameters: Sequence[Parameter]) -> list[dict[Para
     return [{p: slot for slot, (_, p) in enumerate(ranked)}]
 
 
-def _used(program: Program, parameters: Sequence[Parameter]) -> list[Parameter]:
+def moving(program: Program, parameters: Sequence[Parameter]) -> list[Parameter]:
     """Return the parameters that move the function at all; ``sigmoid(b) + sigmoid(-b)`` has none."""
     if not parameters:
         return []

@@ -8,7 +8,7 @@ where activations are normalised, a f(x) + b with positive a *is* f. So one memb
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import mpmath
@@ -17,10 +17,11 @@ import numpy.typing as npt
 import sympy
 
 from actsearch.expr.cells import ZERO, cells, exact_cell
-from actsearch.expr.fingerprint import fingerprint
+from actsearch.expr.fingerprint import fingerprint, moving
 from actsearch.expr.functions import x as X
 from actsearch.expr.graph import Program
 from actsearch.expr.noisy import noisy_values
+from actsearch.expr.parameters import Parameter
 from actsearch.expr.points import SAMPLE_POINTS
 from actsearch.expr.program import lower
 from actsearch.expr.resolve import to_expr
@@ -38,7 +39,7 @@ _ZERO = mpmath.mpf("1e-15")  # a centred value below is a zero that 20 digits le
 def symmetry_class(expr: sympy.Expr | str, *, affine: bool) -> str:
     """Return the identity of a function up to mirroring, equal for f(x), f(-x), -f(x) and -f(-x).
 
-    Parameters keep their start values, constraints and granularities, and a function with parameters is not compared up
+    Parameters keep their start values, constraints and granularities, and a function that they move is not compared up
     to an affine map.
 
     Args:
@@ -62,28 +63,34 @@ def symmetry_class(expr: sympy.Expr | str, *, affine: bool) -> str:
 @lru_cache(maxsize=16384)
 def _class(expr: sympy.Expr, affine: bool) -> str:
     program = lower(expr)
-    if program.parameters:
+    parameters = tuple(p for p in program.parameters if isinstance(p, Parameter))
+    if moving(program, parameters):
         mirrored = expr.xreplace({X: -X})
         return min(fingerprint(form) for form in (expr, mirrored, -expr, -mirrored))
-    names = (_centred(program) if affine else None) or _plain(program)
+    start = {p.name: float(p.start) for p in parameters}  # of those that move nothing, as in max(x, min(x, alpha*x))
+    names = (_centred(program, start) if affine else None) or _plain(program, start)
     n = len(SAMPLE_POINTS)
     forms = [names[:n], names[n:]]
     forms += [[_negated(name) for name in form] for form in forms]
     return hashlib.sha256(",".join(min(forms)).encode()).hexdigest()[:32]
 
 
-def _plain(program: Program) -> list[str]:
+def _plain(program: Program, start: Mapping[str, float]) -> list[str]:
     """Return the cells of the values at all points."""
-    found = cells(*noisy_values(program, _POINTS, {}))
+    found = cells(*noisy_values(program, _POINTS, _arrays(start)))
     return [
-        exact_cell(settled(program, float(point), {})) if name is None else name
+        exact_cell(settled(program, float(point), start)) if name is None else name
         for point, name in zip(_POINTS, found, strict=True)
     ]
 
 
-def _centred(program: Program) -> list[str] | None:
+def _arrays(start: Mapping[str, float]) -> dict[str, Array]:
+    return {name: np.array(value) for name, value in start.items()}
+
+
+def _centred(program: Program, start: Mapping[str, float]) -> list[str] | None:
     """Return the cells of (f - location) / scale at all points; None where the probes show neither."""
-    values, errors = noisy_values(program, _POINTS, {})
+    values, errors = noisy_values(program, _POINTS, _arrays(start))
     if not np.isfinite(values[_PROBES]).all():
         return None
     with np.errstate(all="ignore"):
@@ -98,18 +105,18 @@ def _centred(program: Program) -> list[str] | None:
         found = cells(centred, error)
     if None not in found:
         return [name for name in found if name is not None]
-    return _settled(program, found)
+    return _settled(program, found, start)
 
 
-def _settled(program: Program, found: Sequence[str | None]) -> list[str] | None:
+def _settled(program: Program, found: Sequence[str | None], start: Mapping[str, float]) -> list[str] | None:
     """Return the cells, what float64 leaves open from 20 digits; None for a function constant at the probes."""
     with mpmath.workdps(40):
-        probed = [settled(program, float(point), {}) for point in _POINTS[_PROBES]]
+        probed = [settled(program, float(point), start) for point in _POINTS[_PROBES]]
         location = mpmath.fsum(probed) / len(probed)
         scale = mpmath.fsum(abs(value - location) for value in probed)
         if not scale > _ZERO * (1 + abs(location)):
             return None
-        return [_exact((settled(program, float(p), {}) - location) / scale) if name is None else name
+        return [_exact((settled(program, float(p), start) - location) / scale) if name is None else name
                 for p, name in zip(_POINTS, found, strict=True)]  # fmt: skip
 
 

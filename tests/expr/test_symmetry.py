@@ -57,6 +57,12 @@ def test_functions_with_parameters_are_compared_by_mirror_alone() -> None:
     assert symmetry_class(swish, affine=True) != symmetry_class("silu", affine=True)
 
 
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_parameter_that_moves_nothing_does_not_count(affine: bool) -> None:
+    dead = "min(x, max(x, alpha[1.0]*x))"
+    assert symmetry_class(dead, affine=affine) == symmetry_class("x", affine=affine)
+
+
 def test_constants_have_a_class() -> None:
     assert symmetry_class("0*x + 2", affine=True) != symmetry_class("0*x + 3", affine=True)
     assert symmetry_class("0*x + 2", affine=True) == symmetry_class("0*x - 2", affine=True)
