@@ -71,7 +71,7 @@ class Functions:
         return sorted(first.values())
 
     def members(self, normalise: bool) -> list[list[int]]:
-        """Return the accepted members of each class, those that normalise to one and the same function once."""
+        """Return the accepted members of each class that has several."""
         found: dict[str, list[int]] = {}
         for number, (name, reason) in enumerate(zip(self.classes[normalise], self.reasons, strict=True)):
             if not reason:
