@@ -127,7 +127,7 @@ class Evaluator:
                  for name, value in arguments.items()}  # fmt: skip
         for index, call in enumerate(alternative.calls):
             here = f"{place}.{index}" if place else str(index)
-            values = [self._formula(text, scope, (), here) for text in call.args]
+            values = [self._formula(text, scope, alternative.parameters, place) for text in call.args]
             names = self.grammar.rules[call.rule].arguments
             made = self._rule(call.rule, here, level + 1, dict(zip(names, values, strict=True)), outer + n_calls, fixed)
             scope[f"_{index}"] = np.moveaxis(np.squeeze(made, axis=outer + index), -2, outer + index)

@@ -153,12 +153,11 @@ class _Builder:
 
     def expr(self, derivation: Derivation, arguments: Mapping[str, sympy.Expr]) -> sympy.Expr:
         alternative = derivation.alternative
-        scope = {**self.constants, **arguments}
+        made = {f"_{parameter.name}": self.parameter(parameter) for parameter in alternative.parameters}
+        scope = {**self.constants, **arguments, **made}
         for index, (call, below) in enumerate(zip(alternative.calls, derivation.below, strict=True)):
             values = [_value(text, scope) for text in call.args]
             scope[f"_{index}"] = self.expr(below, dict(zip(self.rules[call.rule].arguments, values, strict=True)))
-        for parameter in alternative.parameters:
-            scope[f"_{parameter.name}"] = self.parameter(parameter)
         return _value(alternative.template, scope)
 
     def parameter(self, made: Parameter) -> Parameter:

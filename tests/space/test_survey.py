@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from actsearch.expr.checks import REASONS
 from actsearch.expr.fingerprint import fingerprint
+from actsearch.expr.parameters import parameters_of
 from actsearch.expr.points import CHECK_POINTS
 from actsearch.expr.program import evaluate, lower
 from actsearch.space import RandomChooser, ReplayChooser, Space, load_space
@@ -44,6 +46,17 @@ def test_a_parametric_space_agrees_with_expressions() -> None:
     unary = rng.choice(25, size=3, replace=False)
     indices = sorted({(a * 25 + b) * 10 + c for a in unary for b in unary for c in range(10)})
     check_agreement(space, judged(space), [int(i) for i in indices])
+
+
+def test_a_parameter_in_what_a_rule_is_called_with(tmp_path: Path) -> None:
+    path = tmp_path / "gates.yaml"
+    path.write_text(
+        "name: gates\ntitle: Gates\ncitation: none\nstart: x * gate(beta[1.0] * x)\n"
+        'rules:\n  gate(a): [sigmoid(a), "inner(beta[2.0, channel] * a + a**2)"]\n  inner(a): [tanh(a), softplus(a)]\n'
+    )
+    space = load_space(path)
+    check_agreement(space, judged(space), list(range(3)))
+    assert len(parameters_of(space.decode(ReplayChooser(space.choices_at(1))))) == 2
 
 
 @pytest.mark.slow
