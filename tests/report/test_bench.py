@@ -179,6 +179,7 @@ def test_threads_are_given_back() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_torch_compile_is_compared_where_asked_for() -> None:
     found = quick("x * sigmoid(1.7 * x)", torch_compile=True)
     assert found.compile_seconds is not None
