@@ -50,9 +50,15 @@ LEARNED = {
     "Hermite": "hermite()",
     "Fourier": "fourier()",
 }
+# what activations learn has a tenth of the weights' learning rate
+OWN_RATE = {
+    "PAU, start leaky_relu, own rate": "rational(start=leaky_relu)",
+    "PAU, start identity, own rate": "rational(start=identity)",
+}
 CELLS = (("mnist1d", "mlp"), ("mnist1d", "residual"), ("mnist1d", "conv"), ("digits", "conv"))
 WIDTHS = (1.25, 1.6, 2.5)  # of hidden layers, times their own
 LENGTHS = (1.5, 3.0, 6.0)  # of the training, times its own
+ACTIVATION_RATE = 0.1
 REFERENCE_NAME = "relu"
 
 
@@ -69,13 +75,20 @@ class Fitted:
 
 
 def fit(
-    names: Mapping[str, str], task: str, net: str, args: argparse.Namespace, *, width: float = 1.0, length: float = 1.0
+    names: Mapping[str, str],
+    task: str,
+    net: str,
+    args: argparse.Namespace,
+    *,
+    width: float = 1.0,
+    length: float = 1.0,
+    rate: float = 1.0,
 ) -> dict[str, Fitted]:
     """Tune and fit activations in one cell; relu is always among them."""
     n_steps = {"mnist1d": args.n_steps, "digits": args.n_steps // 2}[task]
-    settings = {"width": width} if width != 1 else {}
+    settings = {key: value for key, value in (("width", width), ("activation_rate", rate)) if value != 1}
     cell = actsearch.load_task(task, nets=(net,), n_steps=round(n_steps * length), **settings)
-    name = f"{task}-{net}-width{width:g}-length{length:g}"
+    name = f"{task}-{net}-width{width:g}-length{length:g}-rate{rate:g}"
     storage = args.out / "compare_adaptive.journal"
     comparison = actsearch.compare(
         list(names.values()),
@@ -135,6 +148,8 @@ def run_cell(task: str, net: str, args: argparse.Namespace) -> Cell:
     # compare needs two functions; gelu comes along for free
     controls = {**relu, "gelu": FIXED["gelu"]}
     fitted = fit({**FIXED, **LEARNED}, task, net, args)
+    fitted |= {name: f for name, f in fit({**relu, **OWN_RATE}, task, net, args, rate=ACTIVATION_RATE).items()
+               if name in OWN_RATE}  # fmt: skip
     widths = WIDTHS if task == "mnist1d" else ()
     wider = {width: fit(controls, task, net, args, width=width)[REFERENCE_NAME] for width in widths}
     longer = {length: fit(controls, task, net, args, length=length)[REFERENCE_NAME] for length in LENGTHS}
@@ -196,18 +211,19 @@ def _control(fitted: Fitted, control: tuple[float, Fitted] | None) -> str:
 
 def report(cells: Sequence[Cell], args: argparse.Namespace) -> str:
     """Return the results as Markdown."""
-    n = len(FIXED) + len(LEARNED)
+    n_learned = len(LEARNED) + len(OWN_RATE)
+    n = len(FIXED) + n_learned
     return "\n".join(
         [
             "# Learnable activations beside wider nets and longer training",
             "",
             f"`python scripts/compare_adaptive.py --n-replicates {args.n_replicates} --n-steps {args.n_steps}`",
             "",
-            f"{n} activations ({len(LEARNED)} learnable) in {len(cells)} cells; {args.n_steps} steps on mnist1d, "
+            f"{n} activations ({n_learned} learnable) in {len(cells)} cells; {args.n_steps} steps on mnist1d, "
             f"{args.n_steps // 2} on digits; Adam, learning rate tuned for each over {{0.3, 1, 3}} times the net's "
             f"on validation (2 fits each); then {args.n_replicates} fits with fresh seeds and fresh data, the same for "
             "all, and the test split once. Weights start by He's rule with each activation's own gain. One learning "
-            "rate for weights and activations.",
+            f'rate for weights and activations, but {ACTIVATION_RATE:g} times it for what says "own rate".',
             "",
             "Differences are paired over replicates, with 95 % intervals (Student's t); p of the difference to relu in "
             f"the same net, Holm over the {n - 1} activations of a cell. The controls, in italics, are relu in wider "
@@ -247,7 +263,7 @@ def _panel(cell: Cell, names: Sequence[str], axes: Axes) -> None:
     for place, name in enumerate(names):
         d = difference(cell.fitted[name], cell.relu)
         assert d is not None
-        colour = BEST if name in LEARNED else REFERENCE
+        colour = REFERENCE if name in FIXED else BEST
         axes.plot([d.low, d.high], [place, place], color=colour)
         axes.plot(d.mean, place, "o", color=colour, markersize=4)
     low = min(statistics.fmean(cell.fitted[name].tests) for name in names) - statistics.fmean(cell.relu.tests)

@@ -10,6 +10,8 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from actsearch.nn.optim import parameter_groups
+
 Schedule = Literal["constant", "cosine"]
 
 
@@ -25,13 +27,15 @@ class Classifier(LightningModule):
         learning_rate: Adam's.
         schedule: ``"cosine"`` falls to zero over the Trainer's ``max_steps``, the task's ``n_steps``: it does not
             depend on where a fit stops.
+        activation_rate: factor of the learning rate of what activations learn.
     """
 
-    def __init__(self, net: nn.Module, learning_rate: float, schedule: Schedule) -> None:
+    def __init__(self, net: nn.Module, learning_rate: float, schedule: Schedule, activation_rate: float = 1.0) -> None:
         super().__init__()
         self.net = net
         self.learning_rate = learning_rate
         self.schedule = schedule
+        self.activation_rate = activation_rate
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits, shape (batch, classes)."""
@@ -53,7 +57,7 @@ class Classifier(LightningModule):
     def configure_optimizers(self) -> Any:
         """Return Adam, with the schedule when it is not constant."""
         # one fused pass over all weights: a third of the time of Adam's loop on small nets
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(self._parameters_or_groups(), lr=self.learning_rate, fused=True)
         if self.schedule == "constant":
             return optimizer
         n_steps = self.trainer.max_steps
@@ -63,6 +67,11 @@ class Classifier(LightningModule):
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _parameters_or_groups(self) -> Any:
+        if self.activation_rate == 1.0:
+            return self.parameters()
+        return parameter_groups(self, activation_lr=self.learning_rate * self.activation_rate)
 
     def _measure(self, split: str, x: torch.Tensor, y: torch.Tensor) -> None:
         logits = self.net(x)

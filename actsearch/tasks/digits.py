@@ -29,6 +29,7 @@ def make_task(
     batch_size: int = 64,
     learning_rate: float = 3e-3,
     schedule: Schedule = "cosine",
+    activation_rate: float = 1.0,
 ) -> Task:
     """Return the task; nets: ``conv`` (three convolutions of 16 channels).
 
@@ -37,11 +38,13 @@ def make_task(
         batch_size: examples a batch.
         learning_rate: Adam's.
         schedule: ``"constant"`` or ``"cosine"``, over ``n_steps``.
+        activation_rate: multiplies the learning rate of what activations learn.
     """
     settings = locals().copy()
+    net = partial(_conv, learning_rate=learning_rate, schedule=schedule, activation_rate=activation_rate)
     return Task(
         name="digits",
-        nets={"conv": partial(_conv, learning_rate=learning_rate, schedule=schedule)},
+        nets={"conv": net},
         data=partial(_data, batch_size=batch_size),
         chance=1 / _N_CLASSES,
         n_steps=n_steps,
@@ -52,12 +55,17 @@ def make_task(
 
 
 def _conv(
-    activation: Callable[[], nn.Module], gain: float = 1.0, *, learning_rate: float, schedule: Schedule
+    activation: Callable[[], nn.Module],
+    gain: float = 1.0,
+    *,
+    learning_rate: float,
+    schedule: Schedule,
+    activation_rate: float,
 ) -> LightningModule:
     from actsearch.tasks._classifier import Classifier
     from actsearch.tasks._nets import Conv2dNet
 
-    return Classifier(Conv2dNet(activation, _N_CLASSES, gain=gain), learning_rate, schedule)
+    return Classifier(Conv2dNet(activation, _N_CLASSES, gain=gain), learning_rate, schedule, activation_rate)
 
 
 def _data(seed: int | None = None, *, batch_size: int) -> TensorData:

@@ -31,6 +31,7 @@ def make_task(
     learning_rate: float | None = None,
     schedule: Schedule = "cosine",
     width: float = 1.0,
+    activation_rate: float = 1.0,
 ) -> Task:
     """Return the task. Nets, cheapest first:
 
@@ -45,6 +46,7 @@ def make_task(
         learning_rate: Adam's; None: a good one for each net.
         schedule: ``"constant"`` or ``"cosine"``, over ``n_steps``.
         width: multiplies the width of hidden layers, as a control for activations that add weights.
+        activation_rate: multiplies the learning rate of what activations learn.
 
     Raises:
         TaskError: a hidden layer would have no unit.
@@ -55,7 +57,8 @@ def make_task(
     return Task(
         name="mnist1d",
         nets={
-            net: partial(_net, net, learning_rate=rate, schedule=schedule, width=width) for net, rate in rates.items()
+            net: partial(_net, net, learning_rate=rate, schedule=schedule, width=width, activation_rate=activation_rate)
+            for net, rate in rates.items()
         },
         data=partial(_data, batch_size=batch_size),
         chance=1 / _N_CLASSES,
@@ -66,6 +69,7 @@ def make_task(
             "learning_rate": rates,
             "schedule": schedule,
             **({"width": width} if width != 1 else {}),
+            **({"activation_rate": activation_rate} if activation_rate != 1 else {}),
         },
         takes_gain=True,
         sign_symmetric=tuple(rates),
@@ -80,6 +84,7 @@ def _net(
     learning_rate: float,
     schedule: Schedule,
     width: float,
+    activation_rate: float,
 ) -> LightningModule:
     from actsearch.tasks._classifier import Classifier
     from actsearch.tasks._nets import MLP, Conv1dNet, ResidualMLP
@@ -91,7 +96,7 @@ def _net(
         "residual": lambda: ResidualMLP(activation, _N_INPUTS, _N_CLASSES, width=n, n_blocks=6, gain=gain),
         "conv": lambda: Conv1dNet(activation, _N_CLASSES, channels=n, gain=gain),
     }
-    return Classifier(bodies[name](), learning_rate, schedule)
+    return Classifier(bodies[name](), learning_rate, schedule, activation_rate)
 
 
 def _data(seed: int | None = None, *, batch_size: int) -> TensorData:

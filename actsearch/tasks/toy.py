@@ -27,6 +27,7 @@ def make_task(
     schedule: Schedule = "cosine",
     width: int = 16,
     precision: Literal["32-true", "64-true"] = "32-true",
+    activation_rate: float = 1.0,
 ) -> Task:
     """Return the task; nets: ``mlp`` (two hidden layers).
 
@@ -37,9 +38,10 @@ def make_task(
         schedule: ``"constant"`` or ``"cosine"``.
         width: units of a hidden layer.
         precision: Lightning's; ``"64-true"`` for comparisons that rounding must not blur.
+        activation_rate: multiplies the learning rate of what activations learn.
     """
     settings = locals().copy()
-    net = partial(_mlp, width=width, learning_rate=learning_rate, schedule=schedule)
+    net = partial(_mlp, width=width, learning_rate=learning_rate, schedule=schedule, activation_rate=activation_rate)
     return Task(
         name="toy",
         nets={"mlp": net},
@@ -54,12 +56,18 @@ def make_task(
 
 
 def _mlp(
-    activation: Callable[[], nn.Module], gain: float = 1.0, *, width: int, learning_rate: float, schedule: Schedule
+    activation: Callable[[], nn.Module],
+    gain: float = 1.0,
+    *,
+    width: int,
+    learning_rate: float,
+    schedule: Schedule,
+    activation_rate: float,
 ) -> LightningModule:
     from actsearch.tasks._classifier import Classifier
     from actsearch.tasks._nets import MLP
 
-    return Classifier(MLP(activation, (2, width, width, _N_CLASSES), gain), learning_rate, schedule)
+    return Classifier(MLP(activation, (2, width, width, _N_CLASSES), gain), learning_rate, schedule, activation_rate)
 
 
 def _data(seed: int | None = None, *, batch_size: int) -> TensorData:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from actsearch.nn.make import make
 from actsearch.tasks import _rng
 from actsearch.tasks._learning_rate import scale_learning_rates
 from actsearch.tasks._nets import MLP, Conv1dNet, Conv2dNet, ResidualMLP
@@ -173,3 +174,13 @@ def test_the_factor_scales_the_whole_schedule(schedule: Any) -> None:
         return seen
 
     assert rates(3.0) == pytest.approx([3 * rate for rate in rates(1.0)])
+
+
+@pytest.mark.parametrize("task", ["toy", "mnist1d", "digits"])
+def test_what_activations_learn_can_have_a_rate_of_its_own(task: str) -> None:
+    made = load_task(task, activation_rate=0.1, schedule="constant")
+    module = made.net(next(iter(made.nets)))(activation=lambda: make("x * sigmoid(beta[1.0] * x)"))
+    weights, activations = module.configure_optimizers().param_groups
+    assert activations["lr"] == pytest.approx(0.1 * weights["lr"])
+    assert all(parameter.numel() == 1 for parameter in activations["params"])
+    assert len(weights["params"]) + len(activations["params"]) == len(list(module.parameters()))
