@@ -29,6 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "evolution": {"population_size": 5, "tournament_size": 3, "crossover": 0.5},
     "gp": {"n_startup_trials": 5},
     "nsgaii": {"population_size": 5},
+    "surrogate": {"n_initial": 3},
     "tpe": {"n_startup_trials": 5},
 }
 
@@ -105,7 +106,7 @@ def _run(study: optuna.Study, space: Space, n_trials: int) -> list[dict[str, str
 
 
 def test_names() -> None:
-    assert sampler_names() == ["evolution", "exhaustive", "gp", "nsgaii", "random", "tpe"]
+    assert sampler_names() == ["evolution", "exhaustive", "gp", "nsgaii", "random", "surrogate", "tpe"]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,7 +9,7 @@
 
 The basic suite asks for numbers, and exhaustive refuses all but the choices of its space; random, evolution and
 exhaustive sample no choice relative to others, and NSGA-II does so from its second generation on, where the suite looks
-at the first (Optuna leaves its own out, too); evolution and exhaustive serve one objective, the others several.
+at the first (Optuna leaves its own out, too); evolution, exhaustive and surrogate serve one objective, the others several.
 """
 
 from __future__ import annotations
@@ -53,6 +53,12 @@ class TestExhaustive(SingleOnlySamplerTestCase):
     @pytest.fixture
     def sampler(self) -> Make:
         return _make("exhaustive")
+
+
+class TestSurrogate(BasicSamplerTestCase, SingleOnlySamplerTestCase):
+    @pytest.fixture
+    def sampler(self) -> Make:
+        return _make("surrogate", n_initial=2)
 
 
 class TestNsgaii(BasicSamplerTestCase, MultiObjectiveSamplerTestCase):

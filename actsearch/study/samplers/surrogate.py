@@ -1,0 +1,184 @@
+"""Bayesian optimisation on what functions do: a Gaussian process over behaviour tells which candidate may be better."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from optuna.samplers import BaseSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from actsearch.errors import StudyError, suggest
+from actsearch.space import ReplayChooser, Space
+from actsearch.space.vary import crossover, mutate, regenerate
+from actsearch.study.samplers._behaviour import GROUPS
+from actsearch.study.samplers._candidates import Functions, Key, candidates_of
+from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fitness, fixed_choices
+from actsearch.study.samplers._process import (
+    Prior,
+    Process,
+    correlation,
+    explained,
+    likeliest,
+    log_expected_improvement,
+)
+from actsearch.study.samplers._seen import Seen, look
+from actsearch.study.samplers._targets import targets
+
+Array = npt.NDArray[np.float64]
+
+FEATURES = tuple(group for group in GROUPS if group != "scale")
+_N_DRAWN = 200  # random candidates of a large space to choose from, and as many variants of the best ones
+_N_KEPT = 20  # results until others are drawn
+_N_PARENTS = 10
+_START = Prior(length=0.6, noise=0.1)  # while nothing is known: only for spreading the first candidates
+_N_LOOKED_AT = 40  # candidates among which each of the first is chosen
+_N_REPRESENTED = 300  # candidates that the first ones are to tell something about
+_GROWTH = 1.5  # the prior is found anew whenever there are so many times as many observations
+_ATTEMPTS = 50
+
+
+def make_sampler(
+    space: Space,
+    seed: int = 0,
+    *,
+    n_initial: int = 10,
+    features: Sequence[str] = FEATURES,
+    normalise: bool = True,
+    symmetric: bool = True,
+) -> BaseSampler:
+    """Return a sampler that predicts candidates from what similar functions gave; it serves every space.
+
+    What is similar is told by a function's behaviour on normal inputs, not by its formula, so that the same function in
+    another form, or in a mirror where nets cannot tell, is never asked for twice. Of a small space all candidates are
+    compared each time, of a larger one random ones and variants of the best.
+
+    Args:
+        space: any space, with choices that depend on others or without.
+        seed: non-negative.
+        n_initial: results until the process is trusted; until then candidates are spread over what the space can do.
+        features: what counts as behaviour: of ``values``, ``slopes``, ``moments`` and ``correlation``.
+        normalise: whether activations are normalised in the search: then a f(x) + b is f(x), and scale is no feature.
+        symmetric: whether f(-x), -f(x) and -f(-x) are f(x) to the nets of the search.
+
+    Raises:
+        StudyError: a setting out of range.
+
+    Reference:
+        Rasmussen, Williams 2006, "Gaussian processes for machine learning"; Ginsbourger, Le Riche, Carraro 2010,
+        "Kriging is well-suited to parallelize optimization" (candidates that are still running count as if they had
+        given what is expected of them). That outputs predict training is from Bingham, Miikkulainen 2023,
+        arXiv:2301.05785.
+    """
+    if n_initial < 2:
+        raise StudyError(f"surrogate needs n_initial >= 2, not {n_initial}")
+    if isinstance(features, str) or not features:
+        raise StudyError(f"surrogate needs a list of features (of {', '.join(FEATURES)}), not {features!r}")
+    for name in features:
+        if name not in FEATURES:
+            raise StudyError(f"surrogate knows no feature {name!r}{suggest(name, FEATURES)} ({', '.join(FEATURES)})")
+    return Surrogate(space, seed, n_initial, tuple(features), normalise, symmetric)
+
+
+class Surrogate(Planned):
+    """See :func:`make_sampler`. All it knows it reads from the study each time; what it keeps only saves time."""
+
+    def __init__(
+        self, space: Space, seed: int, n_initial: int, features: tuple[str, ...], normalise: bool, symmetric: bool
+    ) -> None:
+        super().__init__(seed)
+        self._space = space
+        self._n_initial = n_initial
+        self._candidates = candidates_of(space, normalise, symmetric, features)
+        self._drawn: tuple[tuple[int, ...], list[Key]] = ((), [])
+        self._prior: tuple[object, Prior] = (None, _START)
+
+    def plan(self, study: Study, trial: FrozenTrial) -> dict[str, str]:
+        """Return the choices of the candidate with the largest expected improvement."""
+        if fixed_choices(trial):
+            return {}
+        maximize = study.direction == StudyDirection.MAXIMIZE
+        others = [other for other in all_trials(study) if other.number != trial.number]
+        seen = look(others, [frozenset(plan.items()) for plan in self._plans.values()], self._candidates)
+        untried = self._untried(seen, maximize)
+        if (
+            not untried.keys
+        ):  # every function has been tried; what is left are other forms of them, and what cannot be trained
+            return self._newcomer(seen.keys, random.Random(self.seed_of(trial)))
+        if len(seen.finished) < self._n_initial:
+            best = _most_telling(seen, untried, np.random.default_rng(self.seed_of(trial)))
+        else:
+            best = self._most_promising(seen, untried.features, maximize)
+        return self._space.choose(ReplayChooser(dict(untried.keys[best])))
+
+    def _untried(self, seen: Seen, maximize: bool) -> Functions:
+        """Return functions that no trial has: all of a small space, else random ones and variants of the best."""
+        candidates = self._candidates
+        found = candidates.whole if candidates.is_small else candidates.functions(self._draw(seen, maximize))
+        return found.without(seen.functions)
+
+    def _draw(self, seen: Seen, maximize: bool) -> list[Key]:
+        """Return candidates of a large space: new random ones now and then, variants whenever the best are others."""
+        ranked = sorted(seen.finished, key=lambda trial: fitness(trial, maximize), reverse=True)
+        state = (len(seen.finished) // _N_KEPT, *(trial.number for trial in ranked[:_N_PARENTS]))
+        if self._drawn[0] != state:
+            rng = self._rng(state[0])
+            drawn = [regenerate(self._space, rng) for _ in range(_N_DRAWN)]
+            parents = [dict(choices_of(trial)) for trial in ranked[:_N_PARENTS]]
+            if len(parents) > 1:
+                rng = self._rng(*state)
+                drawn += [self._variant(parents, rng) for _ in range(_N_DRAWN)]
+            self._drawn = state, [frozenset(choices.items()) for choices in drawn]
+        return self._drawn[1]
+
+    def _rng(self, *state: int) -> random.Random:
+        return random.Random(int(np.random.SeedSequence([self._seed, *state]).generate_state(1)[0]))
+
+    def _variant(self, parents: list[dict[str, str]], rng: random.Random) -> dict[str, str]:
+        first, second = rng.sample(parents, 2)
+        child = crossover(first, second, self._space, rng) if rng.random() < 0.5 else first
+        return mutate(child, self._space, rng)
+
+    def _newcomer(self, taken: set[Key], rng: random.Random) -> dict[str, str]:
+        for _ in range(_ATTEMPTS):
+            choices = regenerate(self._space, rng)
+            if frozenset(choices.items()) not in taken:
+                break
+        return choices
+
+    def _most_promising(self, seen: Seen, features: Array, maximize: bool) -> int:
+        """Return the candidate with the largest expected improvement over the best mean there is."""
+        process = Process(self._prior_of(seen, maximize), seen.features, targets(seen.finished, maximize))
+        best = float(process.mean(np.concatenate([seen.features, seen.running])).max())
+        deviation = process.deviation(features, seen.running)
+        return int(log_expected_improvement(process.mean(features), deviation, best).argmax())
+
+    def _prior_of(self, seen: Seen, maximize: bool) -> Prior:
+        """Return the likeliest prior, found from the first results and anew when there are half as many more."""
+        n = self._n_initial
+        while n * _GROWTH <= len(seen.finished):
+            n = int(n * _GROWTH)
+        first = tuple(trial.number for trial in seen.finished[:n])
+        if self._prior[0] != first:
+            self._prior = first, likeliest(seen.features[:n], targets(seen.finished[:n], maximize))
+        return self._prior[1]
+
+
+def _most_telling(seen: Seen, untried: Functions, rng: np.random.Generator) -> int:
+    """Return, of the functions of random candidates, the one that tells most about the others that is not known yet."""
+    chances = untried.n_forms / untried.n_forms.sum()
+
+    def drawn(n: int) -> npt.NDArray[np.int64]:
+        return np.unique(rng.choice(len(chances), n, p=chances))
+
+    looked_at, others = drawn(_N_LOOKED_AT), untried.features[drawn(_N_REPRESENTED)]
+    features = untried.features[looked_at]
+    shared, left = correlation(others, features, _START.length), np.ones(len(features))
+    if len(known := np.concatenate([seen.features, seen.running])):
+        here = explained(_START, known, features)
+        shared = shared - explained(_START, known, others).T @ here
+        left = left - (here**2).sum(axis=0)
+    return int(looked_at[((shared**2).sum(axis=0) / (left + _START.noise)).argmax()])
