@@ -97,9 +97,24 @@ def state_path(folder: Path | None, fingerprint: str, cell: Cell, replicate: int
 
 def _cell(task: Task, net: str, rungs: Sequence[float]) -> Cell:
     steps = steps_of(rungs, task.n_steps)
+    if task.measured_at:
+        steps = _measured(task, rungs, steps)
     if steps[-1] != task.n_steps:
         task = replace(task, n_steps=steps[-1])
     return Cell(f"{task.name}/{net}", task, net, steps)
+
+
+def _measured(task: Task, rungs: Sequence[float], steps: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the rungs at which a recorded task was measured: for fractions the nearest ones."""
+    if rungs[-1] == 1:
+        return tuple(sorted({min(task.measured_at, key=lambda at: abs(at - step)) for step in steps}))
+    if set(steps) <= set(task.measured_at) and steps[-1] == task.n_steps:
+        return steps
+    known = ", ".join(map(str, task.measured_at))
+    raise StudyError(
+        f"rungs={tuple(rungs)}: the task {task.name!r} is recorded, at the steps {known}; rungs are some of these, and "
+        f"the last is {task.n_steps}"
+    )
 
 
 def steps_of(rungs: Sequence[float], n_steps: int) -> tuple[int, ...]:

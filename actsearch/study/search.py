@@ -134,7 +134,8 @@ def search(
             config)`` and ``close(result)`` are called too where a callback has them.
 
     Raises:
-        StudyError: an argument out of range, another study of that name, or a task on which nothing can be fitted.
+        StudyError: an argument out of range, another study of that name, finals on a recorded task, or a task on which
+            nothing can be fitted.
         SpaceError: the space's file is missing or wrong, or it does not hold what is enqueued.
         TaskError: the task is missing or wrong.
         StorageError: the storage is.
@@ -175,6 +176,7 @@ def search(
             mode=mode,
             population_size=population_size,
         )
+        _check_finals(plan, settings)
         made_pruner = make_pruner(pruner, settings.reduction_factor, n_reports)
         name = name if name is not None else "-".join([space.name, *sorted({cell.task.name for cell in plan.cells})])
         check_name(name)
@@ -286,6 +288,15 @@ def _screen(space: Space, plan: Plan, settings: Settings) -> Callable[[sympy.Exp
         normalise=settings.normalise,
         seed=settings.seed,
     )
+
+
+def _check_finals(plan: Plan, settings: Settings) -> None:
+    recorded = [cell.task.name for cell in plan.cells if cell.task.measured_at]
+    if recorded and settings.finalists:
+        raise StudyError(
+            f"the task {recorded[0]!r} is recorded, so it has no fresh seeds for finals: finalists is "
+            f"{settings.finalists}, and 0 is allowed"
+        )
 
 
 def _is_symmetric(plan: Plan, settings: Settings) -> bool:

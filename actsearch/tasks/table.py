@@ -23,9 +23,9 @@ from actsearch.tasks.task import Task
 def table_task(table: str | os.PathLike[str] = "aquasurf_mnist1d") -> Task:
     """Return the task that a table recorded, which looks fits up instead of making them.
 
-    Its fits stop at the recorded rungs only, with the recorded learning rate, on functions that the table holds (those
-    of the same symmetry class are one). Replicates take the recorded seeds in an order drawn by the study's seed, and
-    from the first again when there are no more of them.
+    Its fits stop at the recorded rungs only (rungs given as fractions mean the nearest of them), with the recorded
+    learning rate, on functions that the table holds (those of the same symmetry class are one). Replicates take the
+    recorded seeds in an order drawn by the study's seed, and from the first again when there are no more of them.
 
     Args:
         table: a table that comes with the package, or a file; see :func:`actsearch.tasks.tables.load_table`.
@@ -34,8 +34,8 @@ def table_task(table: str | os.PathLike[str] = "aquasurf_mnist1d") -> Task:
         TaskError: there is no such table, or it is damaged.
 
     Example:
-        ``actsearch.search("aquasurf", table_task(), rungs=(30, 75, 150, 300), finalists=0)``; on the command line the
-        task is called ``actsearch.tasks.table:table_task``.
+        ``actsearch.search("aquasurf", table_task(), finalists=0)``; on the command line the task is called
+        ``actsearch.tasks.table:table_task``. More in docs/table.md.
     """
     meta = load_table(table).meta
     return Task(
@@ -46,6 +46,7 @@ def table_task(table: str | os.PathLike[str] = "aquasurf_mnist1d") -> Task:
         n_steps=meta["n_steps"],
         settings={**meta["settings"], "table": os.fspath(table)},
         sign_symmetric=tuple(meta["nets"]),  # one fit is recorded for all members of a class
+        measured_at=tuple(meta["rungs"]),
         replay=partial(replay, table=os.fspath(table)),
     )
 

@@ -56,6 +56,7 @@ class Task:
             linear maps (convolutions too) whose weights are drawn symmetrically about 0 and whose biases start at 0,
             and nothing else sees its values: no pooling by maximum, no gate, no skip around it alone. A search trains
             one of the mirror images there (``symmetry="auto"``).
+        measured_at: steps at which fits were measured, of a task that answers from a table; empty: any will do.
         replay: answers a job from recorded fits (see :mod:`actsearch.tasks.table`) instead of training; None: train.
     """
 
@@ -72,6 +73,7 @@ class Task:
     takes_gain: bool = False
     trainer_options: Mapping[str, Any] = field(default_factory=dict)
     sign_symmetric: Collection[str] = ()
+    measured_at: tuple[int, ...] = ()
     replay: Callable[[FitJob], FitResult] | None = None
 
     def __post_init__(self) -> None:

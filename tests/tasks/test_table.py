@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.storages import InMemoryStorage
 
 import actsearch
-from actsearch.errors import TaskError
+from actsearch.errors import StudyError, TaskError
+from actsearch.study.plan import plan_cells
 from actsearch.tasks.fit import FitJob, fit
 from actsearch.tasks.population import fit_population
 from actsearch.tasks.table import table_task
@@ -197,6 +199,26 @@ def test_replicates_are_different_seeds_and_candidates_share_them(table: Table, 
 def test_a_population_is_answered_too(path: Path) -> None:
     jobs = [job(path, spec) for spec in ("relu", "gelu")]
     assert fit_population(jobs) == tuple(fit(one) for one in jobs)
+
+
+@pytest.mark.parametrize(
+    ("rungs", "found"), [((1 / 9, 1 / 3, 1), (10, 40)), ((0.5, 1), (20, 40)), ((1,), (40,)), ((20, 40), (20, 40))]
+)
+def test_rungs_are_recorded_ones(path: Path, rungs: tuple[float, ...], found: tuple[int, ...]) -> None:
+    assert {cell.rungs for cell in plan_cells([table_task(path)], rungs)} == {found}
+
+
+@pytest.mark.parametrize("rungs", [(10, 30, 40), (10, 20), (10, 80)])
+def test_rungs_that_are_not_recorded_are_one_sentence(path: Path, rungs: tuple[int, ...]) -> None:
+    message = r"^rungs=\(10, .*\): the task 'mnist1d' is recorded, at the steps 10, 20, 40; .*, and the last is 40$"
+    with pytest.raises(StudyError, match=message):
+        plan_cells([table_task(path)], rungs)
+
+
+def test_finals_on_recorded_fits_are_one_sentence(path: Path) -> None:
+    message = r"^the task 'mnist1d' is recorded, so it has no fresh seeds for finals: finalists is 3, and 0 is allowed$"
+    with pytest.raises(StudyError, match=message):
+        actsearch.search("tiny", table_task(path), storage=InMemoryStorage(), n_workers=0)
 
 
 WORKERS = [

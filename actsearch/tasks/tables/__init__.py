@@ -5,5 +5,6 @@ Start with :func:`load_table`; :mod:`actsearch.tasks.table` is the task that ans
 
 from actsearch.tasks.tables.file import load_table as load_table
 from actsearch.tasks.tables.file import save_table as save_table
+from actsearch.tasks.tables.file import table_path as table_path
 from actsearch.tasks.tables.table import Recorded as Recorded
 from actsearch.tasks.tables.table import Table as Table

@@ -34,6 +34,16 @@ def load_table(name_or_path: str | os.PathLike[str] = "aquasurf_mnist1d") -> Tab
     Raises:
         TaskError: there is no such table, or the file is damaged or no table.
     """
+    path = table_path(name_or_path)
+    return _load(path, path.stat().st_mtime_ns)
+
+
+def table_path(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of a table.
+
+    Raises:
+        TaskError: there is no such table.
+    """
     name = os.fspath(name_or_path)
     if name.endswith(".npz") or os.sep in name:
         path = Path(name)
@@ -44,7 +54,7 @@ def load_table(name_or_path: str | os.PathLike[str] = "aquasurf_mnist1d") -> Tab
         if not path.is_file():
             known = table_names()
             raise TaskError(f"unknown table {name!r}{suggest(name, known)} (known: {', '.join(known) or 'none'})")
-    return _load(path, path.stat().st_mtime_ns)
+    return path
 
 
 def save_table(table: Table, path: str | os.PathLike[str]) -> None:
