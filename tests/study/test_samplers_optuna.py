@@ -7,9 +7,10 @@
 | MultiObjectiveSamplerTestCase | random, tpe, nsgaii, gp |
 | SingleOnlySamplerTestCase | evolution, exhaustive |
 
-The basic suite asks for numbers, and exhaustive refuses all but the choices of its space; random, evolution and
-exhaustive sample no choice relative to others, and NSGA-II does so from its second generation on, where the suite looks
-at the first (Optuna leaves its own out, too); evolution, exhaustive and surrogate serve one objective, the others several.
+The basic suite asks for numbers, and exhaustive refuses all but the choices of its space; random, evolution, exhaustive
+and surrogate sample no choice relative to others, and NSGA-II does so from its second generation on, where the suite
+looks at the first (Optuna leaves its own out, too); evolution, exhaustive and surrogate serve one objective, the others
+several.
 """
 
 from __future__ import annotations
