@@ -3,14 +3,17 @@
 The loop is Optuna's TPE over the same space, in two processes that share a storage; a trial is one Lightning Trainer a
 net, with DataLoaders, the formula evaluated by torch operations (``sympy.lambdify``), nothing stopped early; betas are
 numbers there and do not learn, which is a little cheaper. Nets, optimiser, data, steps and cores are the search's. The
-two take turns in one run, and rates are of whole chunks. Not counted on either side: what is done once (imports, data),
-and the search's panel, which the loop does not have. Writes ``benchmarks/results/search-DATE.md`` and ``.json``.
+two take turns in one run, and rates are of whole chunks. Beside the rates, which a busy machine blurs, stands the
+processor time of all processes, compilers included. Not counted on either side: what is done once (imports, data), and
+the search's panel, which the loop does not have. Writes ``benchmarks/results/search-DATE.md`` and ``.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
+import statistics
 import tempfile
 import time
 import warnings
@@ -127,11 +130,19 @@ def naive_objective(trial: optuna.Trial, n_steps: int) -> float:
     return total / len(NETS)
 
 
+def processor_seconds(pool: Any) -> float:
+    """Return the processor time so far of this process, of a pool's, and of the compilers that they called."""
+    pids = [os.getpid(), *pool._processes]
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(ticks) for found in fields for ticks in found[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
 class Search:
     """A search that goes on chunk by chunk.
 
     Attributes:
         rates: candidates a minute, a chunk each.
+        processor: seconds of processor time a candidate, a chunk each.
         panel_seconds: what came before the first candidate.
     """
 
@@ -140,11 +151,14 @@ class Search:
         self.task = actsearch.load_task(TASK, NETS, n_steps=n_steps)
         self.executor = executor  # kept from chunk to chunk, as the loop keeps its processes
         self.rates: list[float] = []
+        self.processor: list[float] = []
         self.panel_seconds = self._run(1)
 
     def chunk(self, n: int) -> None:
         """Train ``n`` more candidates."""
+        before = processor_seconds(self.executor)
         self.rates.append(60 * n / self._run(n))
+        self.processor.append((processor_seconds(self.executor) - before) / n)
 
     def _run(self, n: int) -> float:
         self.n += n
@@ -180,14 +194,18 @@ def measure(minutes: float, n_naive: int, n_ours: int, n_steps: int) -> dict[str
         loop(1, 0)  # imports and data
         searches = {pruner: Search(folder, pruner, n_steps, workers) for pruner in ("none", "halving")}
         naive: list[float] = []
+        processor: list[float] = []
         end = time.monotonic() + 60 * minutes
         while not naive or time.monotonic() < end:
+            before = processor_seconds(pool)
             naive.append(loop(n_naive, len(naive) + 1))
+            processor.append((processor_seconds(pool) - before) / (n_naive * PROCESSES))
             for search in searches.values():
                 search.chunk(n_ours)
     return {
         "naive": naive,
         **{pruner: search.rates for pruner, search in searches.items()},
+        "processor_seconds": {"naive": processor, **{pruner: s.processor for pruner, s in searches.items()}},
         "panel_seconds": {pruner: search.panel_seconds for pruner, search in searches.items()},
         "settings": {"minutes": minutes, "naive_trials_a_process": n_naive, "search_trials": n_ours, "steps": n_steps},
     }
@@ -197,14 +215,20 @@ def page(found: dict[str, Any]) -> list[str]:
     """Return the page's lines."""
     rates = {name: len(found[name]) / sum(1 / rate for rate in found[name]) for name in ("naive", "none", "halving")}
     ratios = {name: rates[name] / rates["naive"] for name in ("none", "halving")}
+    seconds = {name: statistics.fmean(values) for name, values in found["processor_seconds"].items()}
+    less = {name: seconds["naive"] / one for name, one in seconds.items()}
     lines = [
-        "| candidates a minute | measured | / the loop | target | reached |",
-        "|---|---|---|---|---|",
-        f"| Optuna TPE, one Lightning Trainer a net, {PROCESSES} processes | {rates['naive']:.1f} | 1 | - | - |",
+        "| candidates a minute | measured | / the loop | target | reached | processor seconds a candidate | less |",
+        "|---|---|---|---|---|---|---|",
+        f"| Optuna TPE, one Lightning Trainer a net, {PROCESSES} processes | {rates['naive']:.1f} | 1 | - | - "
+        f"| {seconds['naive']:.2f} | 1 |",
     ]
     for name, what, target in (("none", "without pruning", 4.0), ("halving", "with it", 8.0)):
         mark = reached(ratios[name], target, at_least=True)
-        lines.append(f"| actsearch.search, {what} | {rates[name]:.1f} | {ratios[name]:.1f} | >= {target:g} | {mark} |")
+        lines.append(
+            f"| actsearch.search, {what} | {rates[name]:.1f} | {ratios[name]:.1f} | >= {target:g} | {mark} "
+            f"| {seconds[name]:.2f} | {less[name]:.1f} |"
+        )
     rows = zip(found["naive"], found["none"], found["halving"], strict=True)
     lines += ["", "| chunk | the loop | without pruning | with it |", "|---|---|---|---|"]
     lines += [f"| {i} | {' | '.join(f'{rate:.1f}' for rate in row)} |" for i, row in enumerate(rows, 1)]

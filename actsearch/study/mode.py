@@ -28,6 +28,7 @@ MODES = ("auto", "single", "population")
 SIZES = (16, 32)  # of which the faster is taken; more fill the caches of a core, fewer share too little
 _ATTRIBUTE = "populations"
 _WORTH = 0.8  # a population is taken when a candidate costs at most so much of a single fit
+_NO_FASTER = "is no faster with many candidates at once"
 _PROBED = ("relu", "tanh", "x * sigmoid(beta[1.0] * x)")
 
 
@@ -63,9 +64,9 @@ def _measured(plan: Plan, pool: Pool[Any], mode: str, population_size: int | Non
     while pool.n_waiting:
         for cell, answer in pool.wait():
             found[cell.key] = answer if isinstance(answer, Size) else Size(reason=f"cannot be measured: {answer}")
-            if found[cell.key].reason:
-                level = logging.WARNING if mode == "population" else logging.INFO
-                _log.log(level, "%s: candidates are fitted one by one, as the net %s", cell.key, found[cell.key].reason)
+            if reason := found[cell.key].reason:
+                level = logging.INFO if reason == _NO_FASTER else logging.WARNING
+                _log.log(level, "%s: candidates are fitted one by one, as the net %s", cell.key, reason)
     return found
 
 
@@ -86,8 +87,10 @@ def measure(jobs: tuple[FitJob, ...], sizes: tuple[int, ...], is_forced: bool) -
     reason, is_free = probe(jobs)
     if reason:
         return Size(reason=reason)
+    if is_forced and len(sizes) == 1:
+        return Size(sizes[0], None if is_free else sizes[0])
     seconds = {n: seconds_a_candidate(jobs[0], n) for n in sizes}
     best = min(seconds, key=lambda n: seconds[n])
     if not is_forced and seconds[best] > _WORTH * seconds_a_candidate(jobs[0], 1):
-        return Size(reason="is no faster with many candidates at once")
+        return Size(reason=_NO_FASTER)
     return Size(best, None if is_free else best)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from actsearch.nn.lazy import LazyActivation
 from actsearch.tasks._rng import preserved
 
 
@@ -19,14 +21,43 @@ def materialise(module: LightningModule, data: LightningDataModule | None) -> No
     The module itself is not run: no statistic, metric, gradient or random state of it moves. It is run on its
     ``example_input_array`` when it has one, else through ``validation_step`` on the first validation batch.
     """
-    if not any(is_lazy(parameter) for parameter in module.parameters()):
+    names = _lazy_parts(module)
+    if not names:
         return
     twin = copy.deepcopy(module).eval()
     with preserved(), torch.no_grad():
         _run_once(twin, data)
-    for name, part in module.named_modules(remove_duplicate=False):
-        if name and any(is_lazy(parameter) for parameter in part.parameters(recurse=False)):
-            module.set_submodule(name, twin.get_submodule(name).train(part.training))
+    for name, part in names.items():
+        module.set_submodule(name, twin.get_submodule(name).train(part.training))
+
+
+def materialise_alike(modules: Sequence[LightningModule], data: LightningDataModule | None) -> None:
+    """Do what :func:`materialise` does to modules of one net; it is run once, and tells the channels of all."""
+    channels: dict[str, int] = {}
+    for module in modules:
+        parts = _lazy_parts(module)
+        if all(name in channels and isinstance(part, LazyActivation) for name, part in parts.items()):
+            with preserved(), torch.no_grad():
+                for name, part in parts.items():
+                    _show(part, channels[name])
+            continue
+        materialise(module, data)
+        found = {name: getattr(module.get_submodule(name), "n_channels", None) for name in parts}
+        channels |= {name: n for name, n in found.items() if n is not None}
+
+
+def _lazy_parts(module: nn.Module) -> dict[str, nn.Module]:
+    parts = {name: part for name, part in module.named_modules(remove_duplicate=False) if name}
+    return {name: part for name, part in parts.items() if any(map(is_lazy, part.parameters(recurse=False)))}
+
+
+def _show(part: nn.Module, n_channels: int) -> None:
+    """Call an activation with an input of so many channels."""
+    dim = part.channel_dim
+    assert isinstance(dim, int)
+    shape = [1] * (dim + 1 if dim >= 0 else -dim)
+    shape[dim] = n_channels
+    part(torch.zeros(shape))
 
 
 def _run_once(module: LightningModule, data: LightningDataModule | None) -> None:

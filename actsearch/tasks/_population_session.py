@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from actsearch.errors import TaskError, suggest
 from actsearch.tasks import _rng
-from actsearch.tasks._lazy import materialise
+from actsearch.tasks._lazy import materialise_alike
 from actsearch.tasks._learning_rate import scale_learning_rates
 from actsearch.tasks._population_module import Population
 from actsearch.tasks._population_stack import Unstackable
@@ -63,8 +63,7 @@ class PopulationSession(Progress):
         if stage != "fit":
             return
         assert isinstance(pl_module, Population)
-        for module in pl_module.members:
-            materialise(module, getattr(trainer, "datamodule", None))
+        materialise_alike(pl_module.members, getattr(trainer, "datamodule", None))
         pl_module.build()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

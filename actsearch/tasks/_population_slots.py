@@ -7,7 +7,6 @@ kernels serve there, which they do not under a transform; members of one stack c
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from actsearch.compiler.c_backend import NAMES, Loops, load, printable
-from actsearch.expr.program import lower
 from actsearch.nn.activation import Activation
-
-_POINTER, _COUNT = ctypes.c_void_p, ctypes.c_int64
-_VALUE = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _COUNT)
-_SLOPES = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _COUNT)
+from actsearch.tasks._population_kernels import Kernels
 
 
 @dataclass(eq=False)
@@ -81,7 +75,7 @@ class Slots(nn.Module):
         self.own = nn.ModuleDict({str(k): part for k, part in self.members.items() if part and part.slots})
         self._index = index
         self._function = Opaque(self._on_stack)
-        self._tables: dict[torch.dtype, _Table] = {}
+        self._tables: dict[tuple[torch.dtype, torch.Size], _Table] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the member's activation of ``x``, the tensor of one member inside vmap."""
@@ -89,43 +83,30 @@ class Slots(nn.Module):
         return result
 
     def _on_stack(self, x: Tensor) -> Tensor:
-        if x.dtype not in self._tables:
-            self._tables[x.dtype] = _Table(self.members, x)
-        y: Tensor = _Each.apply(self._tables[x.dtype], x, *self.own.parameters())  # type: ignore[no-untyped-call]
+        key = x.dtype, x.shape
+        if key not in self._tables:
+            self._tables[key] = _Table(self.members, x)
+        table = self._tables[key]
+        y: Tensor = _Each.apply(table, x, *table.parameters)  # type: ignore[no-untyped-call]
         return y
 
 
 class _Table:
-    """Who computes which slice, for tensors of one type.
+    """Who computes which slice, for stacks of one type and shape.
 
     Attributes:
-        kernels: (member, value, slopes): C loops, called with addresses; for activations that learn nothing.
+        kernels: members with C kernels.
         modules: member -> its activation, which runs with autograd of its own.
         zeros: members that are padding.
+        parameters: what the members learn: those with kernels, then the others.
     """
 
     def __init__(self, members: dict[int, Activation | None], x: Tensor) -> None:
-        self.kernels: list[tuple[int, Any, Any]] = []
-        self.modules: dict[int, Activation] = {}
+        self.kernels = Kernels(members, x.contiguous())
         self.zeros = [k for k, part in members.items() if part is None]
-        for k, part in members.items():
-            loops = None if part is None else _loops(part, x)
-            if loops is not None:  # libraries stay loaded, and addresses right, for the life of the process
-                self.kernels.append((k, _VALUE(loops.value), _SLOPES(loops.slopes)))
-            elif part is not None:
-                self.modules[k] = part
-
-    def value(self, x: Tensor, y: Tensor) -> None:
-        n, step = x[0].numel(), x.stride(0) * x.element_size()
-        a, b = x.data_ptr(), y.data_ptr()
-        for k, value, _ in self.kernels:
-            value(a + k * step, b + k * step, None, n)
-
-    def slopes(self, x: Tensor, gradient: Tensor, result: Tensor) -> None:
-        n, step = x[0].numel(), x.stride(0) * x.element_size()
-        a, b, c = x.data_ptr(), gradient.data_ptr(), result.data_ptr()
-        for k, _, slopes in self.kernels:
-            slopes(a + k * step, b + k * step, c + k * step, None, None, n)
+        self.modules = {k: part for k, part in members.items() if part is not None and k not in self.kernels.served}
+        others = (parameter for part in self.modules.values() for parameter in part.parameters())
+        self.parameters = [*self.kernels.parameters, *others]
 
 
 class _Each(torch.autograd.Function):
@@ -136,7 +117,7 @@ class _Each(torch.autograd.Function):
         x = x.contiguous()
         y = torch.empty_like(x)
         if x.numel():
-            table.value(x, y)
+            table.kernels.value(x, y)
         ctx.table, ctx.graphs = table, {}
         with torch.set_grad_enabled(any(ctx.needs_input_grad)):
             for k, module in table.modules.items():
@@ -146,7 +127,6 @@ class _Each(torch.autograd.Function):
         for k in table.zeros:
             y[k].zero_()
         ctx.save_for_backward(x)
-        ctx.parameters = parameters
         return y
 
     @staticmethod
@@ -155,21 +135,11 @@ class _Each(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         gradient = gradient.to(x.dtype).contiguous()
         result = torch.empty_like(x)
-        if x.numel():
-            ctx.table.slopes(x, gradient, result)
-        of: dict[int, Tensor] = {}
+        found = ctx.table.kernels.slopes(x, gradient, result)
         for k, (part, y) in ctx.graphs.items():
             own = list(ctx.table.modules[k].parameters())
-            result[k], *found = torch.autograd.grad(y, [part, *own], gradient[k], materialize_grads=True)
-            of |= {id(parameter): one for parameter, one in zip(own, found, strict=True)}
+            result[k], *rest = torch.autograd.grad(y, [part, *own], gradient[k], materialize_grads=True)
+            found += rest
         for k in ctx.table.zeros:
             result[k].zero_()
-        return None, result, *(of[id(parameter)] for parameter in ctx.parameters)
-
-
-def _loops(part: Activation, x: Tensor) -> Loops | None:
-    """Return the C loops of an activation that learns nothing; None where there are none for such tensors."""
-    if part.slots or part.compiled.backend != "c" or x.device.type != "cpu" or x.dtype not in NAMES:
-        return None
-    program = lower(part.expr)
-    return load(program, NAMES[x.dtype]) if printable(program) else None
+        return None, result, *found

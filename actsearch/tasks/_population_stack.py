@@ -38,6 +38,7 @@ class Stack(nn.Module):
 
     def __init__(self, members: Sequence[LightningModule], width: int) -> None:
         super().__init__()
+        _check_apart(members)
         self.n, self.width = len(members), width
         self.module = members[0]
         self.activations = [_activations(member) for member in members]
@@ -113,6 +114,16 @@ class _Step(nn.Module):
 
 def _activations(module: nn.Module) -> list[Activation]:
     return [part for part in module.modules() if isinstance(part, Activation)]
+
+
+def _check_apart(members: Sequence[LightningModule]) -> None:
+    """See that no part belongs to two members: it would be taken apart, and be of no use to later fits."""
+    seen: set[int] = set()
+    for member in members:
+        parts = {id(part) for part in (*member.modules(), *member.parameters(), *member.buffers())}
+        if parts & seen:
+            raise Unstackable("has layers that all candidates share")
+        seen |= parts
 
 
 def _owners(module: nn.Module) -> dict[str, nn.Module]:

@@ -51,6 +51,8 @@ def _silence() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", module=r"lightning\.")
+        # vmap runs such an operation member by member; whether a population is worth it is measured
+        warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:

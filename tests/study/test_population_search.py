@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -9,24 +10,31 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 from search_helpers import WHOLE, facts, fitted, small_search
 
 from actsearch.errors import StudyError
+from actsearch.study.executor import Pool
 from actsearch.study.jobs import Crash, Size, Together, run_work
+from actsearch.study.mode import choose_sizes
+from actsearch.study.plan import Plan, plan_cells
 from actsearch.study.result import load_result
+from tests.tasks.jobs import own_task
+from tests.tasks.own_model import Data, ManualNet
 
 POPULATION: dict[str, Any] = {"mode": "population", "population_size": 4, "n_trials": 7}
 
 
 def test_a_search_ends_with_all_its_trials_and_forgets_its_states(tmp_path: Path) -> None:
-    result = small_search(tmp_path, **WHOLE | POPULATION)
+    result = small_search(tmp_path, **WHOLE | POPULATION | {"learning_rate_factors": (1.0,), "n_null_control": 1})
     assert result.n_trained == 7
     assert result.finals is not None
     assert result.study.user_attrs["populations"]["toy/mlp"] == {"n": 4, "width": None, "reason": ""}
     assert [path.name for path in tmp_path.iterdir()] == ["study.journal"]
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_the_size_of_the_population(tmp_path: Path) -> None:
     curves = []
     for n in (2, 5):
@@ -37,6 +45,7 @@ def test_scores_do_not_depend_on_the_size_of_the_population(tmp_path: Path) -> N
     assert {expr: curves[0][expr] for expr in shared} == {expr: curves[1][expr] for expr in shared}
 
 
+@pytest.mark.slow
 def test_a_finished_search_continues_in_its_mode(tmp_path: Path) -> None:
     first = small_search(tmp_path, **POPULATION | {"n_trials": 3})
     stored = first.study.user_attrs["populations"]
@@ -47,9 +56,21 @@ def test_a_finished_search_continues_in_its_mode(tmp_path: Path) -> None:
     assert later.study.user_attrs["populations"] == stored
 
 
+@pytest.mark.slow
 def test_auto_measures_and_stores_what_it_chose(tmp_path: Path) -> None:
     result = small_search(tmp_path, mode="auto", n_trials=2)
     assert result.study.user_attrs["populations"]["toy/mlp"]["n"] in (1, 16, 32)
+
+
+def test_a_net_that_cannot_be_stacked_is_told_once_a_study(caplog: pytest.LogCaptureFixture) -> None:
+    task = own_task(ManualNet, Data)
+    plan = Plan(plan_cells([task], (1.0,)), 0, False)
+    study = optuna.create_study()
+    with Pool[Any](run_work, n_workers=0) as pool:
+        for _ in range(2):
+            assert choose_sizes(study, plan, pool, "auto", None)["Data/ManualNet"].n == 1
+    told = "Data/ManualNet: candidates are fitted one by one, as the net optimises by hand"
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [told]
 
 
 @pytest.mark.parametrize(
