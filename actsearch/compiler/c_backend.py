@@ -19,10 +19,11 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from actsearch.compiler import c_op, python_op
 from actsearch.compiler.build import Compiler, c_compiler, digest, library, notice
+from actsearch.compiler.c_branches import united
 from actsearch.compiler.c_prelude import prelude
+from actsearch.compiler.c_slopes import slopes
 from actsearch.compiler.c_source import kernels
 from actsearch.compiler.c_templates import TEMPLATES
-from actsearch.expr.differentiate import gradient
 from actsearch.expr.expand import expand
 from actsearch.expr.graph import Program
 from actsearch.expr.ops import LEAVES
@@ -113,7 +114,7 @@ def eager(x: torch.Tensor) -> bool:
 @lru_cache(maxsize=4096)
 def printable(program: Program) -> bool:
     """Whether every operation has a C template."""
-    nodes = (*expand(program).nodes, *expand(gradient(program)).nodes)
+    nodes = (*expand(united(program)).nodes, *expand(slopes(program)).nodes)
     return all(node.op in TEMPLATES or node.op in LEAVES for node in nodes)
 
 
@@ -141,7 +142,7 @@ def source_of(program: Program, dtype: str, channels: bool = False) -> tuple[str
         dtype: the name of the type.
         channels: the loops for parameters of a number a channel, instead of those for one number each.
     """
-    text = kernels("NAME", program, gradient(program), dtype, channels)
+    text = kernels("NAME", united(program), slopes(program), dtype, channels)
     name = f"k{digest(text, dtype)}"
     return name, text.replace("NAME_", f"{name}_")
 

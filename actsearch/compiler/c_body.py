@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actsearch.compiler.c_simplify import simplify
@@ -9,6 +11,9 @@ from actsearch.compiler.c_templates import CONDITIONS, TEMPLATES
 from actsearch.compiler.torch_source import number_source
 from actsearch.expr.expand import expand
 from actsearch.expr.graph import Node, Program
+
+_COMMON = 3  # results that a factor is common to, so that it is multiplied first
+_PRODUCTS = ("mul", "times", "neg", "div")
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Body:
     outputs: list[str]
 
 
-def body_of(program: Program, double: bool) -> Body:
+def body_of(program: Program, double: bool, times: str = "") -> Body:
     """Return the statements that compute a program from ``x`` and ``p0``, ``p1``, ....
 
     What depends on parameters alone is computed before the loop and handed on in a table, a number a lane: GCC would
@@ -37,6 +42,7 @@ def body_of(program: Program, double: bool) -> Body:
     Args:
         program: what is computed.
         double: in float64.
+        times: name of a number that all results are multiplied by.
     """
     basic = simplify(expand(program), double)
     f = "" if double else "f"
@@ -44,10 +50,14 @@ def body_of(program: Program, double: bool) -> Body:
     outside: list[bool] = []
     names: list[str] = []
     sides: tuple[list[str], list[str]] = ([], [])
+    fused = _steps(basic)
     for number, node in enumerate(basic.nodes):
         outside.append(node.op != "x" and all(outside[i] for i in node.args))
         names.append(_name(node, number, basic, f))
-        if node.op not in leaves:
+        if number in fused:
+            text = f"MADD({', '.join(names[i] for i in fused[number])})"
+            sides[outside[number]].append(f"      real {names[-1]} = {text};")
+        elif node.op not in leaves:
             kind = "int" if node.op in CONDITIONS else "real"
             text = TEMPLATES[node.op].replace("$f", f).format(*(names[i] for i in node.args))
             sides[outside[number]].append(f"      {kind} {names[-1]} = {text};")
@@ -59,7 +69,55 @@ def body_of(program: Program, double: bool) -> Body:
         else f"      real {names[i]} = h[{k}][l];"
         for k, i in enumerate(kept)
     ]
-    return Body(sides[1], [*taken, *sides[0]], [names[i] for i in kept], [names[i] for i in basic.outputs])
+    lines, results = _multiplied(basic, names, times) if times else ([], [names[i] for i in basic.outputs])
+    return Body(sides[1], [*taken, *sides[0], *lines], [names[i] for i in kept], results)
+
+
+def _multiplied(program: Program, names: Sequence[str], times: str) -> tuple[list[str], list[str]]:
+    """Return the results multiplied by ``times``: it is multiplied once by a factor that several have in common."""
+    uses = _uses(program)
+    factors = [_factors(program, uses, i) for i in program.outputs]
+    found = Counter(i for _, inside in factors for i in set(inside))
+    lines, results = {}, []
+    for output, (sign, inside) in zip(program.outputs, factors, strict=True):
+        common = max(inside, key=lambda i: found[i])
+        if found[common] < _COMMON:
+            results.append(f"{times} * {names[output]}")
+            continue
+        inside.remove(common)
+        first = f"{times}{common}{'n' if sign else ''}"
+        lines[first] = f"      real {first} = {sign}{times} * {names[common]};"
+        results.append(" * ".join([first, *([f"({' * '.join(names[i] for i in inside)})"] if inside else [])]))
+    return [*lines.values()], results
+
+
+def _factors(program: Program, uses: Counter[int], number: int) -> tuple[str, list[int]]:
+    """Return the sign and the factors of a product, of those that stand for themselves."""
+    node = program.nodes[number]
+    if node.op not in ("neg", "mul") or uses[number] > 1:
+        return "", [number]
+    parts = [_factors(program, uses, i) for i in node.args]
+    minus = (node.op == "neg") + sum(bool(sign) for sign, _ in parts)
+    return "-" * (minus % 2), [i for _, found in parts for i in found]
+
+
+def _uses(program: Program) -> Counter[int]:
+    return Counter(i for node in program.nodes for i in node.args) + Counter(program.outputs)
+
+
+def _steps(program: Program) -> dict[int, tuple[int, int, int]]:
+    """Return the sums ``u v + w`` that are one fused operation, by number, where the product serves nothing else.
+
+    These are Horner's steps. ``w`` is no product itself: of two that cancel, nothing is to be left.
+    """
+    uses = _uses(program)
+    found: dict[int, tuple[int, int, int]] = {}
+    for number, node in enumerate(program.nodes):
+        for product, rest in (node.args, node.args[::-1]) if node.op == "add" else ():
+            if program.nodes[product].op == "mul" and uses[product] == 1 and program.nodes[rest].op not in _PRODUCTS:
+                u, v = program.nodes[product].args
+                found[number] = (u, v, rest)
+    return found
 
 
 def _name(node: Node, number: int, program: Program, f: str) -> str:

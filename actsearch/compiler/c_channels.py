@@ -24,18 +24,8 @@ static void look(int64_t* which, int64_t first, int64_t channels, int64_t inner)
 }"""
 # Their sums, lane by lane: for float32 four strips at a time, as in the prelude.
 _SPREAD = """
-#define TERMS {terms}
 static __attribute__((noinline)) void join(real e[][LANES], double s[][LANES], double c[][LANES], int n) {
   for (int j = 0; j < n; j++) for (int l = 0; l < LANES; l++) ADD(s[j][l], c[j][l], {sum})
-}
-INLINE void collect(real e[][LANES], double s[][LANES], double c[][LANES], int n, int* terms, int m) {
-  if (m < LANES) for (int j = 0; j < n; j++) for (int l = m; l < LANES; l++) e[*terms * n + j][l] = 0;
-  if (++*terms == TERMS) { join(e, s, c, n); *terms = 0; }
-}
-INLINE void finish(real e[][LANES], double s[][LANES], double c[][LANES], int n, int terms) {
-  if (!terms) return;
-  __builtin_memset(e + terms * n, 0, (size_t)(TERMS - terms) * n * LANES * sizeof(real));
-  join(e, s, c, n);
 }
 static __attribute__((noinline)) void spread(double s[][LANES], double c[][LANES], int n, const int64_t* which,
   double* sums, double* rests, int64_t channels) {
@@ -48,7 +38,5 @@ static __attribute__((noinline)) void spread(double s[][LANES], double c[][LANES
 
 
 def channel_helpers(double: bool) -> str:
-    """Return what kernels of parameters by channel call; it uses ``ADD`` of the prelude."""
-    four = "(e[j][l] + e[n + j][l]) + (e[2 * n + j][l] + e[3 * n + j][l])"
-    sums = _SPREAD.replace("{terms}", "1" if double else "4").replace("{sum}", "e[j][l]" if double else four)
-    return _CHANNELS + sums
+    """Return what kernels of parameters by channel call; it uses what the prelude has for sums."""
+    return _CHANNELS + _SPREAD.replace("{sum}", "e[j][l]" if double else "four(&e[j][l], n * LANES)")

@@ -38,28 +38,41 @@ static __attribute__((noinline)) void fill(const void* from, void* room, int m, 
   __builtin_memcpy(room, from, (size_t)m * width);
   for (int l = m; l < LANES; l++) __builtin_memcpy((char*)room + (size_t)l * width, from, width);
 }"""
-# Sums in float64: lane by lane for float64, compensated (Kahan); for float32 four at a time, which cannot lose more
-# than the rounding of the terms themselves, and then 29 bits are to spare.
+# What lanes give is summed in float64: strip by strip and lane by lane for float64, compensated (Kahan); for float32
+# four strips and four lanes at a time, which loses no more than the rounding of the terms themselves, and then 29 bits
+# are to spare.
 _SUM = {
     True: """
+#define TERMS 1
 #define SUMS LANES
 #define ADD(s, c, v) { double t_ = (v) - c, u_ = s + t_; c = (u_ - s) - t_; s = u_; }
-static __attribute__((noinline)) void add(real e[][LANES], double s[][SUMS], double c[][SUMS], int n, int m) {
-  for (int j = 0; j < n; j++) {
-    for (int l = m; l < LANES; l++) e[j][l] = 0;
-    for (int l = 0; l < LANES; l++) ADD(s[j][l], c[j][l], e[j][l])
-  }
+static __attribute__((noinline)) void add(real e[][LANES], double s[][SUMS], double c[][SUMS], int n) {
+  for (int j = 0; j < n; j++) for (int l = 0; l < LANES; l++) ADD(s[j][l], c[j][l], e[j][l])
 }""",
     False: """
+#define TERMS 4
 #define SUMS (LANES / 4)
 #define ADD(s, c, v) s += (double)(v);
-static __attribute__((noinline)) void add(real e[][LANES], double s[][SUMS], double c[][SUMS], int n, int m) {
-  for (int j = 0; j < n; j++) {
-    for (int l = m; l < LANES; l++) e[j][l] = 0;
-    for (int l = 0; l < SUMS; l++) s[j][l] += (e[j][l] + e[j][l + SUMS]) + (e[j][l + 2 * SUMS] + e[j][l + 3 * SUMS]);
+INLINE real four(const real* e, int step) { return (e[0] + e[step]) + (e[2 * step] + e[3 * step]); }
+static __attribute__((noinline)) void add(real e[][LANES], double s[][SUMS], double c[][SUMS], int n) {
+  for (int j = 0; j < n; j++) for (int l = 0; l < SUMS; l++) {
+    const real a = four(&e[j][l], SUMS), b = four(&e[n + j][l], SUMS);
+    s[j][l] += (a + b) + (four(&e[2 * n + j][l], SUMS) + four(&e[3 * n + j][l], SUMS));
   }
 }""",
 }
+# ``e`` holds n rows for each of TERMS strips; ``collect`` is called for every strip and ``unfinished`` after the last.
+_COLLECT = """
+INLINE int collect(real e[][LANES], int n, int* terms, int m) {
+  if (m < LANES) for (int j = 0; j < n; j++) for (int l = m; l < LANES; l++) e[*terms * n + j][l] = 0;
+  if (++*terms < TERMS) return 0;
+  *terms = 0;
+  return 1;
+}
+INLINE int unfinished(real e[][LANES], int n, int terms) {
+  if (terms) __builtin_memset(e + terms * n, 0, (size_t)(TERMS - terms) * n * LANES * sizeof(real));
+  return terms;
+}"""
 
 
 def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
@@ -93,7 +106,7 @@ def prelude(dtype: str, bodies: Sequence[str], vectors: bool = True) -> str:
             *prototypes,
             _BFLOAT16 if dtype == "bfloat16" else _PLAIN,
             _FILL,
-            *([_SUM[double]] if {"add", "spread"} & words else []),
+            *([_SUM[double], _COLLECT] if "collect" in words else []),
             *([channel_helpers(double)] if "spread" in words else []),
             *helpers,
         ]

@@ -146,9 +146,23 @@ def _choice(y: Value) -> Value:
         return select(condition, a, c) / select(condition, b, d)
     if yes.node.op == "select" and yes.args[0] == condition:
         return select(condition, yes.args[1], no)
+    if yes.node.op == "select" and (bound := _inner_bound(condition, yes, no)) is not None:
+        return select(yes.args[0], _choice(select(bound, yes.args[1], 0.0)), 0.0)
     if yes.node.op == "raw_erfcx" and no.node.op == "raw_erfc":
         return _erfc(condition, yes, no) or y
     return y
+
+
+def _inner_bound(condition: Value, yes: Value, no: Value) -> Value | None:
+    """Return ``|a| < k`` for ``|c ? a : 0| < k ? (c ? b : 0) : 0``, where it has a say only where ``c`` holds."""
+    if condition.node.op != "lt" or condition.args[0].node.op != "abs":
+        return None
+    inner, k = condition.args[0].args[0], condition.args[1]
+    if inner.node.op != "select" or inner.args[0] != yes.args[0] or k.constant is None:
+        return None
+    if not (no.is_constant(0) and yes.args[2].is_constant(0) and inner.args[2].is_constant(0)):
+        return None
+    return _compared(_absolute(abs(inner.args[1])) < k)
 
 
 def _erfc(condition: Value, scaled: Value, plain: Value) -> Value | None:
@@ -165,7 +179,7 @@ def _erfc(condition: Value, scaled: Value, plain: Value) -> Value | None:
         return None
     k, sign = abs(inner * k), math.copysign(1.0, inner * k)
     half = _gaussian(-round(k * k, 15) / 2, u)  # k is 1 or the root of a half
-    right = call("raw_erfcx", k * abs(u))
+    right = call("scaled_erfcx", u.builder.constant(k), abs(u))
     small = (right * half) * half
     return select(condition, right, select(sign * u < 0, 2.0 - small, small))
 
@@ -229,12 +243,32 @@ def _is_rest_of(high: Value, low: Value) -> bool:
     return rest.node.op == "rest" and rest.args[2] == product and scale == other
 
 
+def _absolute(y: Value) -> Value:
+    """The absolute value of a multiple of a square is a multiple of it."""
+    scale, core = _scaled(y.args[0]) if y.node.op == "abs" else (1.0, y)
+    return abs(scale) * core if _is_square(core) else y
+
+
+def _compared(y: Value) -> Value:
+    """A multiple of a number is compared by comparing the number: the product serves nothing else most of the time."""
+    a, b = y.args
+    for number, other, less in ((a, b, True), (b, a, False)):
+        scale, u = _scaled(other)
+        if number.constant is not None and not number.is_constant(0) and scale not in (0, 1):
+            bound = y.builder.constant(number.constant / scale)
+            return call(y.node.op, bound, u) if less is (scale > 0) else call(y.node.op, u, bound)
+    return y
+
+
 def _minus(y: Value) -> Value:
     a, b = y.args
     return y.builder.constant(0.0) if a == b else a if b.is_constant(0) else y
 
 
 _RULES: dict[str, Callable[[Value], Value]] = {
+    "abs": _absolute,
+    "lt": _compared,
+    "le": _compared,
     "raw_exp": _exponential,
     "select": _choice,
     "add": _sum,

@@ -8,8 +8,9 @@ its derivatives. Two kernels serve one program and one type, and two more where 
 
 ``slopes`` multiplies by the incoming gradient, writes the input's gradient, and adds the parameters' gradients up in
 float64 over blocks that depend on the shape alone, so that sums do not depend on the number of threads; for float64
-they are compensated (Kahan). Half-precision bfloat16 is computed in float32. Nothing is contracted to fused
-multiply-adds (``-ffp-contract=off``), and NaN and infinity are as IEEE 754 has them: no fast-math.
+they are compensated (Kahan). Half-precision bfloat16 is computed in float32. GCC contracts nothing to fused
+multiply-adds (``-ffp-contract=off``): those that there are, Horner's steps, are written out (c_body.py). NaN and
+infinity are as IEEE 754 has them: no fast-math.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def _value(body: Body, read: Sequence[str] = ()) -> list[str]:
 def _slopes(body: Body, read: Sequence[str] = ()) -> list[str]:
     """Return the loop that writes the input's gradient, and what it adds to the parameters' into ``e``."""
     first, *rest = body.outputs
-    terms = [f"      e[{j}][l] = gi * {result};" for j, result in enumerate(rest)]
-    gradient = ["      const real gi = load(b[l]);", *body.lines, f"      z[l] = store(gi * {first});"]
+    terms = [f"      e[{j}][l] = {result};" for j, result in enumerate(rest)]
+    gradient = ["      const real gi = load(b[l]);", *body.lines, f"      z[l] = store({first});"]
     return _lanes([_INPUT, *read, *gradient, *terms])
 
 
@@ -61,6 +62,16 @@ def _table(body: Body) -> list[str]:
         return []
     rows = " ".join(f"h[{k}][l] = {name};" for k, name in enumerate(body.kept))
     return [f"  real h[{len(body.kept)}][LANES];", *body.before, f"  for (int l = 0; l < LANES; l++) {{ {rows} }}"]
+
+
+def _terms(n: int) -> list[str]:
+    """Return the room for what ``n`` parameters' sums are made of, in several strips."""
+    return [f"  real all[TERMS * {n}][LANES]; int terms = 0;"]
+
+
+def _rows(n: int) -> list[str]:
+    """Return the statement that says where a strip's terms go."""
+    return [f"    real (*e)[LANES] = all + terms * {n};"] if n else []
 
 
 def _lanes(body: Sequence[str]) -> list[str]:
@@ -76,10 +87,11 @@ def _lanes(body: Sequence[str]) -> list[str]:
 def _flat(name: str, value: Program, slopes: Program, double: bool) -> list[str]:
     """Return the kernels of parameters that are one number each; ``sums`` holds a number a parameter."""
     n = len(value.parameters)
-    values, gradients = body_of(value, double), body_of(slopes, double)
+    values, gradients = body_of(value, double), body_of(slopes, double, "gi")
     numbers = [f"  const real p{j} = p[{j}][0];" for j in range(n)]
-    room = [f"  double s[{n}][SUMS] = {{0}}, c[{n}][SUMS] = {{0}};", f"  real e[{n}][LANES];"] if n else []
-    add = [f"    add(e, s, c, {n}, m);"] if n else []
+    room = [f"  double s[{n}][SUMS] = {{0}}, c[{n}][SUMS] = {{0}};", *_terms(n)] if n else []
+    add = [f"    if (collect(all, {n}, &terms, m)) add(all, s, c, {n});"] if n else []
+    end = [f"  if (unfinished(all, {n}, terms)) add(all, s, c, {n});"] if n else []
     return [
         f"void {name}_value(const item* from, item* to, const real* const* p, int64_t n) {{",
         *numbers,
@@ -91,7 +103,8 @@ def _flat(name: str, value: Program, slopes: Program, double: bool) -> list[str]
         *numbers,
         *_table(gradients),
         *room,
-        *_strips("n", {"a": "from", "b": "g"}, [*_slopes(gradients), *add]),
+        *_strips("n", {"a": "from", "b": "g"}, [*_rows(n), *_slopes(gradients), *add]),
+        *end,
         *(f"  sums[{j}] = 0; for (int l = 0; l < SUMS; l++) sums[{j}] += s[{j}][l] - c[{j}][l];" for j in range(n)),
         "}",
     ]
@@ -107,7 +120,7 @@ def _channel(name: str, value: Program, slopes: Program, double: bool) -> list[s
     n = len(value.parameters)
     sizes = "int64_t outer, int64_t channels, int64_t inner"
     read = [f"      const real p{j} = r[{j}][l];" for j in range(n)]
-    bodies = {"f": body_of(value, double), "d": body_of(slopes, double)}
+    bodies = {"f": body_of(value, double), "d": body_of(slopes, double, "gi")}
     found = {kind: [f"      h[{k}][l] = {one};" for k, one in enumerate(body.kept)] for kind, body in bodies.items()}
     tables = "real r[][LANES], real h[][LANES]"
 
@@ -146,21 +159,21 @@ def _channel(name: str, value: Program, slopes: Program, double: bool) -> list[s
         "}",
         f"void {name}_slopes_channel(const item* from, const item* g, item* to, const real* const* p, double* sums,",
         f"  double* rests, {sizes}) {{",
-        f"  real e[TERMS * {n}][LANES];",
+        *_terms(n),
         f"  double s[{n}][LANES] = {{0}}, c[{n}][LANES] = {{0}};",
         *above("d", f"if (first) spread(s, c, {n}, which, sums, rests, channels); "),
-        "    int terms = 0;",
         *_strips(
             "n",
             {"a": "from", "b": "g"},
             [
-                f"    {name}_d(a, b, z, r, h, e + terms * {n});",
-                f"    collect(e, s, c, {n}, &terms, m);",
+                f"    {name}_d(a, b, z, r, h, all + terms * {n});",
+                f"    if (collect(all, {n}, &terms, m)) join(all, s, c, {n});",
             ],
             "first",
             "period",
         ),
-        f"    finish(e, s, c, {n}, terms);",
+        f"    if (unfinished(all, {n}, terms)) join(all, s, c, {n});",
+        "    terms = 0;",
         "  }",
         f"  if (n) spread(s, c, {n}, which, sums, rests, channels);",
         "}",

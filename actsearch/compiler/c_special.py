@@ -30,14 +30,22 @@ def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], tolerance: float) ->
 
 
 def _polynomial(
-    name: str, function: Callable[[mpmath.mpf], mpmath.mpf], double: bool, scale: float = 1.0, spare: int = 0
+    name: str,
+    function: Callable[[mpmath.mpf], mpmath.mpf],
+    double: bool,
+    scale: float = 1.0,
+    spare: int = 0,
+    times: float = 1.0,
 ) -> str:
-    """Return a C function that is ``function(t)`` on ``|t| <= scale``, by a polynomial that may lack ``spare`` bits."""
+    """Return a C function that is ``times`` (a power of two) ``function(t)`` on ``|t| <= scale``.
+
+    It is a polynomial, which may lack ``spare`` bits.
+    """
     with mpmath.workdps(30):
         series = chebyshev(lambda t: function(t * mpmath.mpf(scale)), 2.0 ** (spare - (55 if double else 27)))
         coefficients = [c / mpmath.mpf(scale) ** k for k, c in enumerate(_monomials(series))]
     suffix = "" if double else "f"
-    first, *rest = [f"{float(c)!r}{suffix}" for c in reversed(coefficients)]
+    first, *rest = [f"{float(c) * times!r}{suffix}" for c in reversed(coefficients)]
     lines = [f"INLINE real {name}(real t) {{", f"  real s = {first};"]
     return "\n".join([*lines, *(f"  s = MADD(s, t, {c});" for c in rest), "  return s;", "}"])
 
@@ -60,22 +68,22 @@ def _decay(double: bool) -> str:
     """Return exp of an argument that is not positive: ``2**n (1 + r + r**2 q(r))``, ``|r| <= log(2) / 2``, in 1 ulp.
 
     ``n`` is rounded by adding 1.5 * 2**(p - 1), the exponent's bias and ``lift``, so that the last bits are those of
-    ``2**(n + lift)``; results may be subnormal, and are 0 where those bits are.
+    ``2**(n + lift)``, by which the polynomial has been divided; results may be subnormal, and are 0 where those are.
     """
     whole, bits, bias, lift, f = ("int64_t", 52, 1023, 54, "") if double else ("int32_t", 23, 127, 24, "f")
     high, low = _two_parts_of_log2(double)
     least = -round((bias + lift + 0.05) * math.log(2), 1)
     return "\n".join(
         [
-            _polynomial("decay_factor", _exp_factor, double, math.log(2) / 2, 6),
+            _polynomial("decay_factor", _exp_factor, double, math.log(2) / 2, 6, 2.0**-lift),
             "INLINE real decay(real x) {",
-            f"  const real magic = 0x1.8p{bits}{f} + {bias + lift};",
+            f"  const real magic = 0x1.8p{bits}{f} + {bias + lift}, one = 0x1p-{lift}{f};",
             f"  const real a = x < {least}{f} ? {least}{f} : x;  // NaN stays",
             f"  union {{ real f; u{whole} i; }} t = {{ MADD(a, {1 / math.log(2)!r}{f}, magic) }}, power;",
             "  const real n = t.f - magic;",
             f"  const real r = MADD(n, {-low!r}{f}, MADD(n, {-high!r}{f}, a));",
             f"  power.i = t.i << {bits};",
-            f"  return MADD(r, MADD(r, decay_factor(r), 1), 1) * power.f * 0x1p-{lift}{f};",
+            "  return MADD(r, MADD(r, decay_factor(r), one), one) * power.f;",
             "}",
         ]
     )
@@ -151,8 +159,8 @@ def _erfcx(double: bool) -> str:
     return "\n".join(
         [
             _polynomial("erfcx_series", _erfcx_scaled, double),
-            "INLINE real erfcx(real x) {",
-            f"  const real r = 1 / (x + {_SPLIT}{'' if double else 'f'});",
+            "INLINE real erfcx(real k, real x) {  // of k x",
+            f"  const real r = 1 / MADD(k, x, {_SPLIT}{'' if double else 'f'});",
             f"  return erfcx_series(MADD({-2 * _SPLIT}{'' if double else 'f'}, r, 1)) * r;",
             "}",
         ]

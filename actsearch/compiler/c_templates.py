@@ -62,7 +62,8 @@ TEMPLATES: Mapping[str, str] = {
     "select": "{0} ? {1} : {2}",
     "raw_exp": "exponential({0})",
     "decay": "decay({0})",  # exp where the argument is not positive
-    "raw_erfcx": "erfcx({0})",
+    "raw_erfcx": "erfcx(1, {0})",
+    "scaled_erfcx": "erfcx({0}, {1})",  # of their product
     "raw_i0e": "i0e({0})",
     "raw_i1e": "i1e({0})",
     "raw_power": "pow$f({0}, {1})",
