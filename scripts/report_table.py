@@ -46,21 +46,6 @@ def sides_of(table: Table) -> dict[bool, list[Side]]:
     return found
 
 
-USE = """## How to use it
-
-```python
-from actsearch.tasks.tables import load_table
-
-table = load_table()
-recorded = table.recorded("deep", normalise=True)
-row = table.class_of("gelu", "deep", normalise=True)
-recorded.metric[row]  # validation accuracy, shape (seeds, rungs)
-```
-
-A search replayed on it, thousands of trials a minute, and how the task is called on the command line: see
-[the table](../table.md)."""
-
-
 def page(table: Table, path: Path, seconds: float, out: Path) -> None:
     """Write the page and its pictures."""
     sides = sides_of(table)
@@ -87,7 +72,7 @@ def page(table: Table, path: Path, seconds: float, out: Path) -> None:
         *sections.normalised(pairs),
         *sections.known(stand),
         *sections.symmetry(counts, checked, sides),
-        USE,
+        "How to load the table, and to replay searches on it: [the table](../table.md).",
     ]
     (out / "table.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     figures.distributions(sides, out / "table_distributions.png")
