@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-from _table_facts import NAMED, Array, Estimate, Side
+from _table_facts import Array, Estimate, Side, held
 from scipy import stats
 
 from actsearch.tasks.tables import Table
@@ -91,7 +91,7 @@ def best(table: Table, sides: Sequence[Side]) -> Best | None:
 
 def names_of(table: Table, one: Side) -> dict[int, str]:
     """Return the names of trained functions that stand for a named one."""
-    return {int(one.recorded.functions[table.class_of(name, one.net, True)]): name for name in NAMED}
+    return {int(one.recorded.functions[row]): name for name, row in held(table, one, True).items()}
 
 
 def _welch(a: Array, b: Array) -> Estimate:

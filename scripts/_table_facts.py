@@ -5,13 +5,15 @@ All intervals are at 95 %. "Accuracy" is on validation, at the end of a fit, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from actsearch.errors import TaskError
 from actsearch.space import Space
 from actsearch.study.stats import Interval
 from actsearch.tasks.tables import Recorded, Table
@@ -233,15 +235,24 @@ def seed_deviation(one: Side, rows: Ints | None = None) -> float:
     return float(np.sqrt(end.var(axis=1, ddof=1).mean())) if end.shape[1] > 1 else float("nan")
 
 
-def percentiles(table: Table, one: Side, normalise: bool, names: Sequence[str]) -> dict[str, Estimate]:
+def held(table: Table, one: Side, normalise: bool) -> dict[str, int]:
+    """Return the named functions that the table holds, with the row of ``recorded`` that stands for each."""
+    found = {}
+    for name in NAMED:
+        with suppress(TaskError):
+            found[name] = table.class_of(name, one.net, normalise)
+    return found
+
+
+def percentiles(table: Table, one: Side, normalise: bool) -> dict[str, Estimate]:
     """Return the percent of classes with a higher mean accuracy than a named function.
 
     Intervals: 1.96 standard errors of its mean, from the deviation between seeds pooled over the hundred functions that
     are nearest in accuracy; everything with one seed.
     """
     found = {}
-    for name in names:
-        row = one.place(table.class_of(name, one.net, normalise))
+    for name, number in held(table, one, normalise).items():
+        row = one.place(number)
         if row < 0:
             continue
         mean = one.mean[row]

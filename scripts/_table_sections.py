@@ -21,6 +21,7 @@ from _table_symmetry import Mirrors, Saved
 
 from actsearch.tasks.tables import Table
 
+SHOWN = ("relu", "silu", "gelu", "mish")
 KIND = {True: "normalised", False: "un-normalised"}
 Sides = Mapping[bool, Sequence[Side]]
 
@@ -50,7 +51,7 @@ def summary(
             f"{there}."
         )
     for net, found in stand.items():
-        places = ", ".join(f"{name} {found[name].value:.0f} %" for name in ("relu", "silu", "gelu", "mish"))
+        places = ", ".join(f"{name} {found[name].value:.0f} %" for name in SHOWN if name in found)
         lines.append(f"In {net} so many functions are better: than {places}.")
     lines += [
         f"In {net} normalising moves the mean accuracy by {one.difference.text('+.1f')} points." for net, one in

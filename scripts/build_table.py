@@ -326,11 +326,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{len(functions.texts)} functions, {n} classes to train {kind}", flush=True)
     done = read_lines(path)
     if not args.pack_only:
-        keys = wanted(functions, args.n_checked, args.nets, {True: args.n_seeds, False: args.n_plain_seeds})
-        todo = list(dict.fromkeys(key for key in keys if key not in done))
+        seeds = {True: args.n_seeds, False: args.n_plain_seeds}
+        keys = list(dict.fromkeys(wanted(functions, args.n_checked, args.nets, seeds)))
         if args.n_functions is not None:
-            texts = set(dict.fromkeys(key[3] for key in todo[: args.n_functions * len(args.nets)]))
-            todo = [key for key in todo if key[3] in texts]
+            texts = {key[3] for key in keys[: args.n_functions * len(args.nets)]}
+            keys = [key for key in keys if key[3] in texts]
+        todo = [key for key in keys if key not in done]
         print(f"{len(done)} fits are there, {len(todo)} are to be made", flush=True)
         drop_torn_line(path)
         build(populations(todo, args.width), path, args.workers, deadline, args)

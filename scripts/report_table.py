@@ -17,7 +17,6 @@ import _table_sections as sections
 import numpy as np
 from _table_best import best
 from _table_facts import (
-    NAMED,
     Estimate,
     Side,
     in_both,
@@ -56,7 +55,7 @@ def page(table: Table, path: Path, seconds: float, out: Path) -> None:
     pairs = {
         plain.net: normalising(table, plain, one) for plain in sides[False] for one in ours if one.net == plain.net
     }
-    stand = {one.net: percentiles(table, one, True, NAMED) for one in ours}
+    stand = {one.net: percentiles(table, one, True) for one in ours}
     checked = {one.net: found for one in ours if (found := mirrors(table, one.net)) is not None}
     leaders, between = best(table, ours), _between(ours)
     parts = [
