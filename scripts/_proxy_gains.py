@@ -9,9 +9,12 @@ import numpy as np
 from _proxy_values import Arena, Array
 from numpy.typing import NDArray
 
+from actsearch.space import Space
 from actsearch.study.proxies import load_proxy, proxy_names
 from actsearch.study.proxy_screen import N_SAMPLE, is_worst
 from actsearch.study.replay import n_to_best, random_orders, regret
+from actsearch.study.samplers import load_sampler
+from actsearch.study.simulate import candidate_numbers, simulate
 from actsearch.study.stats import Difference, paired_difference
 
 BUDGETS = (25, 50, 100, 200)
@@ -29,6 +32,11 @@ class Rule:
     name: str
     share: float
     is_reversed: bool
+
+    def badness(self, arena: Arena) -> Array:
+        """Return what the rule calls bad, larger being worse; a value that does not exist is the worst either way."""
+        badness = arena.badness[self.name]
+        return np.where(np.isinf(badness), np.inf, -badness) if self.is_reversed else badness
 
     def __str__(self) -> str:
         side = load_proxy(self.name).better
@@ -52,7 +60,7 @@ def replayed(arena: Arena, rule: Rule | None, orders: Sequence[NDArray[np.int64]
     for number, order in enumerate(orders):
         seed = number % recorded.n_seeds
         if rule is not None:
-            badness = arena.badness[rule.name] * (-1 if rule.is_reversed else 1)
+            badness = rule.badness(arena)
             sample = badness[np.random.default_rng(number).choice(candidates, N_SAMPLE)]
             order = order[~is_worst(badness[order], sample, rule.share)]
         seen, truth = recorded.end[:, seed], recorded.truth(seed)
@@ -93,6 +101,26 @@ def gains(judge: Arena, tuner: Arena, n_repeats: int) -> list[Gain]:
         found.append(Gain(rule, changes, medians, _ratio(with_it.to_best, without.to_best)))
         print(f"{judge.net} {name}: {rule}; {[round(change.mean, 2) for change in changes]}", flush=True)
     return found
+
+
+def sampler_changes(
+    judge: Arena, rule: Rule, sampler: str, space: Space, chance: float, n_repeats: int
+) -> tuple[Difference, ...]:
+    """Return the change of the regret, in points, where a sampler that learns is told chance for what is skipped."""
+    recorded, numbers = judge.recorded, candidate_numbers(space)
+    budgets = BUDGETS[:-1]
+    badness = rule.badness(judge)
+    found = np.empty((2, n_repeats, len(budgets)))
+    for number in range(n_repeats):
+        seed = number % recorded.n_seeds
+        seen, truth = recorded.end[:, seed], recorded.truth(seed)
+        sample = badness[np.random.default_rng(number).choice(recorded.classes[recorded.classes >= 0], N_SAMPLE)]
+        skipped = np.append(is_worst(badness, sample, rule.share), True)  # its last element is what -1 leads to
+        for k, classes in enumerate((recorded.classes, np.where(skipped[recorded.classes], -1, recorded.classes))):
+            made = load_sampler(sampler, space, number)
+            trained = simulate(space, numbers, classes, seen, made, budgets[-1], rejected=chance, seed=number)
+            found[k, number] = regret(trained, seen, truth, budgets)
+    return tuple(paired_difference(100 * found[1, :, k], 100 * found[0, :, k]) for k in range(len(budgets)))
 
 
 def _median(values: Array) -> float:

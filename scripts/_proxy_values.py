@@ -51,8 +51,14 @@ class Arena:
         return rank_correlation(self.recorded.metric[chosen, :, rung], truth[chosen])
 
 
-def arenas_of(table: Table, parts: Path, n_workers: int) -> list[Arena]:
-    """Return every net, normalised and not, as far as the table has it, with all proxies measured."""
+def arenas_of(table: Table, parts: Path, n_workers: int | None) -> list[Arena]:
+    """Return every net, normalised and not, as far as the table has it, with its proxies.
+
+    Args:
+        table: the table.
+        parts: folder of what was measured before.
+        n_workers: processes that measure what is missing; None: functions that are not measured are left out.
+    """
     recorded: dict[tuple[str, bool], Recording] = {}
     for normalise in (True, False):
         for net in table.nets:
@@ -60,11 +66,15 @@ def arenas_of(table: Table, parts: Path, n_workers: int) -> list[Arena]:
                 recorded[net, normalise] = recording(table, net, normalise)
             except TaskError as missing:
                 print(f"left out: {missing}", flush=True)
-    keys = [(*cell, text) for cell, one in recorded.items() for text in one.functions]
     path = parts / f"{table.meta['space']}_{table.meta['task']}.jsonl"
-    values = measure_all(keys, table.meta["task"], path, n_workers)
+    keys = [(*cell, text) for cell, one in recorded.items() for text in one.functions]
+    values = measure_all(keys if n_workers else [], table.meta["task"], path, n_workers or 1)
     arenas = []
-    for (net, normalise), one in recorded.items():
+    for (net, normalise), whole in recorded.items():
+        there = np.array([(net, normalise, text) in values for text in whole.functions])
+        if not there.any():
+            continue
+        one = whole.only(there)
         badness = {}
         for name in proxy_names():
             column = np.array([values[net, normalise, text][name] for text in one.functions])
@@ -91,7 +101,10 @@ def measure_all(keys: Sequence[Key], task: str, path: Path, n_workers: int) -> d
     """Return the proxies of functions: those of the file, and those that it lacks, which are added to it."""
     found: dict[Key, dict[str, float]] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
-        net, normalise, text, values = json.loads(line)
+        try:
+            net, normalise, text, values = json.loads(line)
+        except ValueError:  # torn by a kill, and measured again
+            continue
         found[net, normalise, text] = values
     missing = [key for key in keys if set(found.get(key, ())) != set(proxy_names())]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,19 +20,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from _proxy_gains import BUDGETS, SHARES, Gain, gains
+from _proxy_gains import BUDGETS, SHARES, Gain, Rule, gains, sampler_changes
 from _proxy_values import Arena, arenas_of
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from actsearch.errors import ActsearchError
 from actsearch.report.figures.style import BEST, GREY, RC, REFERENCE
+from actsearch.space import load_space
 from actsearch.study.proxies import load_proxy, measure, proxy_names
 from actsearch.study.proxy_screen import N_SAMPLE
 from actsearch.study.ranks import RankCorrelation
+from actsearch.study.stats import Difference
 from actsearch.tasks.tables import Table, load_table
 
 N_TIMED = 15
+SAMPLERS = ("evolution", "tpe")
 
 
 def milliseconds(texts: Sequence[str], task: str, net: str) -> dict[str, float]:
@@ -48,10 +51,11 @@ def page(
     lines = [
         "# Zero-cost proxies against the table",
         "",
-        "Numbers that are known before any training, and the [table](table.md) of recorded fits of the space "
-        f"`{table.meta['space']}` on {table.meta['task']} ({table.meta['n_steps']} steps). What each proxy is, its "
-        "unit and its source stand in its file, `actsearch/study/proxies/NAME.py`; `actsearch.study.proxies.measure` "
-        "gives them for any activation, task and net.",
+        f"Numbers that are known before any training, and the table of recorded fits of the space "
+        f"`{table.meta['space']}` on {table.meta['task']} ({table.meta['n_steps']} steps) that "
+        "`scripts/build_table.py` makes. What each proxy is, its unit and its source stand in its file, "
+        "`actsearch/study/proxies/NAME.py`; `actsearch.study.proxies.measure` gives them for any activation, task and "
+        "net.",
         "",
         "Made by `python scripts/compare_proxies.py`.",
         "",
@@ -123,14 +127,47 @@ def _gain_lines(gained: dict[str, list[Gain]], n_repeats: int, table: Table) -> 
             ratio = f"{one.ratio[0]:.2f} [{one.ratio[1]:.2f}, {one.ratio[2]:.2f}]"
             medians = " → ".join(f"{median:.0f}" for median in one.to_best)
             lines.append(f"| {one.rule.name} | {one.rule} | {' | '.join(cells)} | {medians} | {ratio} |")
-    good = [{one.rule.name for one in rows if one.is_gain} for rows in gained.values()]
-    both = sorted(set.intersection(*good))
+    both = gaining(gained)
     verdict = (
         f"A gain at every budget in every net, with intervals: {', '.join(both)}."
         if both
         else "No proxy gains at every budget in every net: what helps in one net does not in the other."
     )
     return [*lines, "", verdict]
+
+
+def rule_of(gained: Sequence[Gain], name: str) -> Rule:
+    """Return the rule that was chosen for a proxy."""
+    return next(one.rule for one in gained if one.rule.name == name)
+
+
+def gaining(gained: dict[str, list[Gain]]) -> list[str]:
+    """Return the proxies that gain at every budget in every net."""
+    return sorted(set.intersection(*({one.rule.name for one in rows if one.is_gain} for rows in gained.values())))
+
+
+Changed = dict[tuple[str, str, str], tuple[Difference, ...]]  # net, proxy, sampler -> change of the regret by budget
+
+
+def sampler_lines(changed: Changed, n_repeats: int) -> list[str]:
+    """Return what skipping changes for samplers that learn."""
+    if not changed:
+        return []
+    budgets = BUDGETS[: len(next(iter(changed.values())))]
+    lines = [
+        "",
+        "### Samplers that learn",
+        "",
+        f"The same for the proxies that gain, with samplers that are told chance level for what is skipped, over "
+        f"{n_repeats} searches each, paired. What a sampler has learned to avoid need not be skipped.",
+        "",
+        "| net | proxy | sampler | " + " | ".join(f"after {budget}" for budget in budgets) + " |",
+        "|---|---|---|" + "---|" * len(budgets),
+    ]
+    for cell, changes in changed.items():
+        shown = [f"{change.mean:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" for change in changes]
+        lines.append(f"| {' | '.join([*cell, *shown])} |")
+    return lines
 
 
 def _shown(found: RankCorrelation) -> str:
@@ -173,20 +210,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", default="aquasurf_mnist1d", help="a table's name or file")
     parser.add_argument("--n-repeats", type=int, default=1000)
+    parser.add_argument("--n-sampler-repeats", type=int, default=20, help="searches with samplers that learn")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--no-measuring", action="store_true", help="leave out functions that are not measured yet")
     parser.add_argument("--parts", type=Path, default=Path("results") / "proxies", help="folder of what was measured")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "results")
     args = parser.parse_args(argv)
     table = load_table(args.table)
-    arenas = arenas_of(table, args.parts, args.workers)
+    arenas = arenas_of(table, args.parts, None if args.no_measuring else args.workers)
     normalised = [arena for arena in arenas if arena.normalise]
     judged = {}
     if len(normalised) == 2 and all(arena.recorded.n_seeds > 1 for arena in normalised):
         first, second = normalised
         judged = {judge.net: gains(judge, other, args.n_repeats) for judge, other in ((first, second), (second, first))}
+    space = load_space(table.meta["space"])
+    changed: Changed = {
+        (judge.net, name, sampler): sampler_changes(
+            judge, rule_of(judged[judge.net], name), sampler, space, table.meta["chance"], args.n_sampler_repeats
+        )
+        for name in (gaining(judged) if judged else ())
+        for judge in normalised
+        for sampler in SAMPLERS
+    }
     texts = arenas[0].recorded.functions
     costs = milliseconds(texts[:: max(1, len(texts) // N_TIMED)][:N_TIMED], table.meta["task"], arenas[0].net)
-    (args.out / "proxies.md").write_text(page(arenas, judged, costs, table, args.n_repeats), encoding="utf-8")
+    text = page(arenas, judged, costs, table, args.n_repeats)
+    text += "\n".join([*sampler_lines(changed, args.n_sampler_repeats), ""])
+    (args.out / "proxies.md").write_text(text, encoding="utf-8")
     plot(arenas, args.out / "proxies.png")
 
 

@@ -163,9 +163,9 @@ def page(found: dict[str, Compared], table: Table, n_repeats: int) -> str:
     lines = [
         "# Early rungs and successive halving on the table",
         "",
-        f"From the [table](table.md) of recorded fits of the space `{table.meta['space']}` on {table.meta['task']}: "
-        f"normalised, {steps[-1]} steps, measured after {', '.join(map(str, steps))}. Learning rates fall over the "
-        "whole length of a fit, so that an early rung is a fit that has not cooled down.",
+        f"From the table of recorded fits of the space `{table.meta['space']}` on {table.meta['task']} that "
+        f"`scripts/build_table.py` makes: normalised, {steps[-1]} steps, measured after {', '.join(map(str, steps))}. "
+        "Learning rates fall over the whole length of a fit, so that an early rung is a fit that has not cooled down.",
         "",
         "Made by `python scripts/compare_rungs.py`.",
         "",

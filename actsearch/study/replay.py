@@ -66,6 +66,13 @@ class Recording:
         n_best = max(1, round(BEST_SHARE * len(truth)))
         return np.asarray(truth >= np.sort(truth)[-n_best] - self.standard_error)
 
+    def only(self, chosen: NDArray[np.bool_]) -> Recording:
+        """Return the recording of some functions, shape (functions,); candidates of the others count as rejected."""
+        number = np.full(len(chosen) + 1, -1)  # its last element is what -1 leads to
+        number[:-1][chosen] = np.arange(chosen.sum())
+        functions = tuple(text for text, is_chosen in zip(self.functions, chosen, strict=True) if is_chosen)
+        return Recording(functions, number[self.classes], self.metric[chosen])
+
 
 def recording(table: Table, net: str, normalise: bool = True) -> Recording:
     """Return what a table holds of one net: the functions that have all the seeds that most of them have.
@@ -76,14 +83,12 @@ def recording(table: Table, net: str, normalise: bool = True) -> Recording:
     recorded = table.recorded(net, normalise)
     there = np.isfinite(recorded.test)
     seeds = np.flatnonzero(there.sum(axis=0) > there.sum(axis=0).max() / 2)
-    whole = np.flatnonzero(there[:, seeds].all(axis=1))
-    number = np.full(len(there) + 1, -1)  # its last element is what -1 leads to
-    number[whole] = np.arange(len(whole))
-    return Recording(
-        functions=tuple(table.functions[i] for i in recorded.functions[whole]),
-        classes=number[recorded.candidates],
-        metric=recorded.metric[whole][:, seeds].astype(np.float64),
+    all_seeds = Recording(
+        tuple(table.functions[i] for i in recorded.functions),
+        recorded.candidates,
+        recorded.metric[:, seeds].astype(np.float64),
     )
+    return all_seeds.only(there[:, seeds].all(axis=1))
 
 
 def random_orders(classes: Ints, n_repeats: int, seed: int = 0) -> list[Ints]:

@@ -37,6 +37,13 @@ def test_functions_that_lack_a_seed_are_left_out() -> None:
     assert (part.classes >= 0).sum() < (whole.classes >= 0).sum()
 
 
+def test_some_functions_only() -> None:
+    part = SMALL.only(np.array([True, False, True]))
+    assert part.functions == ("a", "c")
+    assert part.classes.tolist() == [0, 0, -1, -1, 1]
+    np.testing.assert_array_equal(part.end, END[[0, 2]])
+
+
 def test_truth_is_what_a_search_does_not_see() -> None:
     np.testing.assert_allclose(SMALL.truth(0), [0.25, 0.45, 0.85])
     assert SMALL.standard_error == pytest.approx(np.sqrt(END.var(axis=1, ddof=1).mean() / 2))
