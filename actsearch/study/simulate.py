@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
 
 from actsearch.errors import StudyError
 from actsearch.space import RandomChooser, Space
-from actsearch.study.loop import ESCAPE, GIVE_UP
+from actsearch.study.loop import ESCAPE, GIVE_UP, PATIENCE
 from actsearch.study.studies import quiet_optuna
 
 Floats = npt.NDArray[np.floating]
@@ -37,6 +36,8 @@ def simulate(
     *,
     rejected: float,
     seed: int = 0,
+    first: Sequence[Mapping[str, str]] = (),
+    batch: int = 1,
 ) -> Ints:
     """Return the functions that a search trains, in their order, distinct, of shape (n_evaluations,) or shorter.
 
@@ -52,18 +53,27 @@ def simulate(
         n_evaluations: functions to train; fewer are returned after 1,000 proposals in a row without a new one.
         rejected: the value of a rejected candidate, the chance level.
         seed: of the random candidates.
+        first: choices of candidates that are tried first.
+        batch: how many functions are trained at once: so many are asked for before the first of them is told, fewer
+            where 20 proposals in a row hold no new one.
 
     Raises:
-        StudyError: the table is one of another space.
+        StudyError: the table is one of another space, or a batch is empty.
     """
     if len(classes) != space.size() or len(classes) != len(numbers):
         raise StudyError(f"the table has {len(classes)} candidates and the space {space.name!r} {space.size()}")
+    if batch < 1:
+        raise StudyError(f"a batch has at least one function, not {batch}")
     rng = random.Random(seed)
     found: dict[int, None] = {}
     seen: set[frozenset[tuple[str, str]]] = set()
+    running: list[tuple[optuna.Trial, int]] = []
+    told: set[int] = set()
     n_repeated = n_vain = 0
     with quiet_optuna():
         study = optuna.create_study(direction="maximize", sampler=sampler)
+        for choices in first:
+            study.enqueue_trial(dict(choices))
         while len(found) < n_evaluations and n_vain < GIVE_UP and len(seen) < len(numbers):
             if n_repeated >= ESCAPE:
                 study.enqueue_trial(dict(space.choose(RandomChooser(rng.getrandbits(64)))))
@@ -74,7 +84,14 @@ def simulate(
             seen.add(key)
             row = int(classes[numbers[key]])
             n_vain = n_vain + 1 if row in found or row < 0 else 0
-            if row >= 0:
+            if row < 0 or row in told:
+                study.tell(trial, float(values[row]) if row >= 0 else rejected)
+            else:  # a duplicate of what is running waits for it
                 found[row] = None
-            study.tell(trial, float(values[row]) if row >= 0 else rejected, state=TrialState.COMPLETE)
+                running.append((trial, row))
+            if len({row for _, row in running}) >= batch or n_vain >= PATIENCE:
+                for waiting, number in running:
+                    study.tell(waiting, float(values[number]))
+                    told.add(number)
+                running.clear()
     return np.fromiter(found, dtype=np.int64, count=len(found))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,13 +33,25 @@ _FAR = 4.0  # deviations: features beyond count as that far
 _DIGITS = 6  # features that agree to so many digits after the point are those of one function
 
 
+class Behaviour(NamedTuple):
+    """What a candidate does.
+
+    Attributes:
+        name: equal for candidates that are one function.
+        features: shape (d,).
+    """
+
+    name: bytes
+    features: Array
+
+
 @dataclass(frozen=True)
 class Functions:
     """Distinct functions among candidates.
 
     Attributes:
         keys: the first candidate of each.
-        names: their identities.
+        names: see :class:`Behaviour`.
         features: shape (n, d).
         n_forms: how many of the candidates are this function, shape (n,).
     """
@@ -56,7 +70,7 @@ class Functions:
 
 
 class Candidates:
-    """Features of candidates, shape (d,), computed once each; those that cannot be trained have none.
+    """What candidates do, found once for each; those that cannot be trained do nothing.
 
     Args:
         space: where they are from.
@@ -70,7 +84,7 @@ class Candidates:
         self._normalise, self._symmetric = normalise, symmetric
         self._groups = groups if normalise else (*groups, "scale")
         self._values = Values(space, np.concatenate([CHECK_POINTS, GRID]))
-        self._known: dict[Key, Array | None] = {}
+        self._known: dict[Key, Behaviour | None] = {}
         self.is_small = space.size() * len(self._values.draws) <= MAX_WHOLE
 
     @cached_property
@@ -80,22 +94,23 @@ class Candidates:
 
     def functions(self, keys: Sequence[Key]) -> Functions:
         """Return the functions of candidates that can be trained."""
-        found: dict[bytes, list[int]] = {}
-        vectors = self.vectors(keys)
-        for i, vector in enumerate(vectors):
-            if vector is not None:
-                found.setdefault(identity(vector), []).append(i)
-        features = np.array([vectors[forms[0]] for forms in found.values()]).reshape(len(found), self.width)
-        n_forms = np.array([len(forms) for forms in found.values()], dtype=np.int64)
-        return Functions([keys[forms[0]] for forms in found.values()], list(found), features, n_forms)
+        found: dict[bytes, tuple[Key, Array]] = {}
+        counts: Counter[bytes] = Counter()
+        for key, behaviour in zip(keys, self.behaviours(keys), strict=True):
+            if behaviour is not None:
+                found.setdefault(behaviour.name, (key, behaviour.features))
+                counts[behaviour.name] += 1
+        features = np.array([features for _, features in found.values()]).reshape(len(found), self.width)
+        n_forms = np.array([counts[name] for name in found], dtype=np.int64)
+        return Functions([key for key, _ in found.values()], list(found), features, n_forms)
 
     @cached_property
     def width(self) -> int:
         """Number of features."""
         return sum(len(mean) for mean, _ in self._scales)
 
-    def vectors(self, keys: Sequence[Key]) -> list[Array | None]:
-        """Return the features of candidates, None for one that cannot be trained or is none of the space."""
+    def behaviours(self, keys: Sequence[Key]) -> list[Behaviour | None]:
+        """Return what candidates do, None for one that cannot be trained or is none of the space."""
         if not self._known and self.is_small:
             self._learn(*self._reference)
         missing = [key for key in dict.fromkeys(keys) if key not in self._known]
@@ -109,7 +124,8 @@ class Candidates:
 
     def _learn(self, keys: Sequence[Key], raw: Sequence[Array]) -> None:
         for key, vector in zip(keys, _scaled(raw, self._scales), strict=True):
-            self._known[key] = vector if np.isfinite(vector).all() else None
+            name = (np.round(vector, _DIGITS) + 0.0).tobytes()
+            self._known[key] = Behaviour(name, vector) if np.isfinite(vector).all() else None
 
     def _is_candidate(self, key: Key) -> bool:
         try:
@@ -164,11 +180,6 @@ class Candidates:
 def candidates_of(space: Space, normalise: bool, symmetric: bool, groups: tuple[str, ...]) -> Candidates:
     """Return the candidates of a space, the same for all samplers."""
     return Candidates(space, normalise, symmetric, groups)
-
-
-def identity(vector: Array) -> bytes:
-    """Return what is equal for candidates that are one function, of their features."""
-    return (np.round(vector, _DIGITS) + 0.0).tobytes()
 
 
 def _spread(blocks: Sequence[Array]) -> list[tuple[Array, Array]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import erfcx
 
 Array = npt.NDArray[np.float64]
@@ -28,9 +28,16 @@ def correlation(first: Array, second: Array, length: float) -> Array:
     Returns:
         Shape (n, m).
     """
-    square = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
-    distance = np.sqrt(np.maximum(square, 0.0)) * (_ROOT_FIVE / length)
-    return (1 + distance + distance**2 / 3) * np.exp(-distance)
+    square = (-2 * first) @ second.T
+    square += (first**2).sum(axis=1)[:, None]
+    square += (second**2).sum(axis=1)
+    distance = np.sqrt(np.maximum(square, 0.0, out=square), out=square)
+    distance *= _ROOT_FIVE / length
+    growth = distance / 3
+    growth += 1
+    growth *= distance
+    growth += 1
+    return np.multiply(growth, np.exp(np.negative(distance, out=distance), out=distance), out=growth)
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,21 @@ class Prior:
 
     length: float
     noise: float
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is expected of candidates.
+
+    Attributes:
+        mean: of each candidate, shape (m,).
+        deviation: how uncertain it is, shape (m,).
+        known: the means of what was observed and then of what is running, shape (n + k,).
+    """
+
+    mean: Array
+    deviation: Array
+    known: Array
 
 
 def likeliest(features: Array, targets: Array) -> Prior:
@@ -69,46 +91,41 @@ def likeliest(features: Array, targets: Array) -> Prior:
     return found
 
 
-class Process:
-    """The process after some observations.
+def posterior(prior: Prior, features: Array, targets: Array, running: Array, others: Array) -> Posterior:
+    """Return what observations tell about candidates.
 
     Args:
         prior: see :func:`likeliest`.
         features: of what was observed, shape (n, d).
         targets: what was observed, shape (n,).
+        running: features of what has been asked for and not been told yet, shape (k, d): the others' deviations are
+            those once it is known, and that it is as expected does not change their means.
+        others: features of the candidates, shape (m, d).
     """
-
-    def __init__(self, prior: Prior, features: Array, targets: Array) -> None:
-        self.prior = prior
-        self._features = features
-        self._mean = float(targets.mean())
-        factor = cho_factor(_noisy(prior, features), lower=True)
-        self._weights = cho_solve(factor, targets - self._mean)
-        self._variance = float(self._weights @ (targets - self._mean)) / len(targets)
-
-    def mean(self, features: Array) -> Array:
-        """Return the expected targets, shape (m,)."""
-        return self._mean + correlation(features, self._features, self.prior.length) @ self._weights
-
-    def deviation(self, features: Array, running: Array) -> Array:
-        """Return how uncertain they are, shape (m,), once what is running is known as well.
-
-        Args:
-            features: shape (m, d).
-            running: features of what has been asked for and not been told yet, shape (k, d).
-        """
-        known = np.concatenate([self._features, running])
-        shares = explained(self.prior, known, features)
-        return np.sqrt(self._variance * np.maximum(1 - (shares**2).sum(axis=0), 1e-12))
+    n = len(features)
+    known = np.concatenate([features, running])
+    among = correlation(known, known, prior.length)
+    towards = correlation(known, others, prior.length)
+    factor = np.linalg.cholesky(among + prior.noise * np.eye(len(known)))
+    centre = float(targets.mean())
+    weights = cho_solve((factor[:n, :n], True), targets - centre, check_finite=False)
+    variance = float(weights @ (targets - centre)) / n
+    shares = solve_triangular(factor, towards, lower=True, check_finite=False)
+    left = np.maximum(1 - np.einsum("ij,ij->j", shares, shares), 1e-12)
+    return Posterior(
+        mean=centre + weights @ towards[:n],
+        deviation=np.sqrt(variance * left),
+        known=centre + weights @ among[:n],
+    )
 
 
-def explained(prior: Prior, known: Array, features: Array) -> Array:
+def explained(prior: Prior, known: Array, others: Array) -> Array:
     """Return what each known candidate, after those before it, explains of others: shape (n, m).
 
     The sum of squares over the first axis is the share of the variance that is known.
     """
-    factor = np.linalg.cholesky(_noisy(prior, known))
-    return solve_triangular(factor, correlation(known, features, prior.length), lower=True, check_finite=False)
+    factor = np.linalg.cholesky(correlation(known, known, prior.length) + prior.noise * np.eye(len(known)))
+    return solve_triangular(factor, correlation(known, others, prior.length), lower=True, check_finite=False)
 
 
 def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
@@ -123,7 +140,3 @@ def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Arra
     density = -0.5 * np.minimum(z, 5.0) ** 2 - 0.5 * math.log(2 * math.pi)
     small = density + np.log(np.maximum(1 + np.minimum(z, 5.0) * mills, 1e-300))
     return np.log(deviation) + np.where(z > 5.0, np.log(np.maximum(z, 1.0)), small)
-
-
-def _noisy(prior: Prior, features: Array) -> Array:
-    return correlation(features, features, prior.length) + prior.noise * np.eye(len(features))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
-from actsearch.study.samplers._candidates import Candidates, Key, identity
+from actsearch.study.samplers._candidates import Candidates, Key
 from actsearch.study.samplers._planned import choices_of
 
 Array = npt.NDArray[np.float64]
@@ -21,7 +21,7 @@ class Seen:
 
     Attributes:
         keys: the choices of all trials.
-        functions: identities of the functions of all trials, whatever their state.
+        functions: names of the functions of all trials, whatever their state.
         finished: the first trial of each function that gave a result, by number.
         features: of these, shape (n, d).
         running: features of the functions that were asked for and gave no result yet, shape (k, d).
@@ -40,26 +40,25 @@ def look(trials: Sequence[FrozenTrial], plans: Iterable[Key], candidates: Candid
     A trial that failed gave no result and is not running: its function counts as tried, nothing more.
     """
     keys = [*map(choices_of, trials), *plans]
-    vectors = candidates.vectors(keys)
     results: dict[bytes, tuple[FrozenTrial, Array]] = {}
     others: dict[bytes, Array] = {}
     failed: set[bytes] = set()
-    for trial, vector in zip([*trials, *[None] * (len(keys) - len(trials))], vectors, strict=True):
-        if vector is None:
+    behaviours = candidates.behaviours(keys)
+    for trial, behaviour in zip([*trials, *[None] * (len(keys) - len(trials))], behaviours, strict=True):
+        if behaviour is None:
             continue
-        name = identity(vector)
         if trial is None or not trial.state.is_finished():
-            others.setdefault(name, vector)
+            others.setdefault(behaviour.name, behaviour.features)
         elif trial.state == TrialState.FAIL:
-            failed.add(name)
+            failed.add(behaviour.name)
         else:
-            results.setdefault(name, (trial, vector))
-    running = [vector for name, vector in others.items() if name not in results]
+            results.setdefault(behaviour.name, (trial, behaviour.features))
+    running = [features for name, features in others.items() if name not in results]
     return Seen(
         keys=set(keys),
         functions={*results, *others, *failed},
         finished=[trial for trial, _ in results.values()],
-        features=_stacked([vector for _, vector in results.values()], candidates.width),
+        features=_stacked([features for _, features in results.values()], candidates.width),
         running=_stacked(running, candidates.width),
     )
 

@@ -19,11 +19,11 @@ from actsearch.study.samplers._candidates import Functions, Key, candidates_of
 from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fitness, fixed_choices
 from actsearch.study.samplers._process import (
     Prior,
-    Process,
     correlation,
     explained,
     likeliest,
     log_expected_improvement,
+    posterior,
 )
 from actsearch.study.samplers._seen import Seen, look
 from actsearch.study.samplers._targets import targets
@@ -151,10 +151,9 @@ class Surrogate(Planned):
 
     def _most_promising(self, seen: Seen, features: Array, maximize: bool) -> int:
         """Return the candidate with the largest expected improvement over the best mean there is."""
-        process = Process(self._prior_of(seen, maximize), seen.features, targets(seen.finished, maximize))
-        best = float(process.mean(np.concatenate([seen.features, seen.running])).max())
-        deviation = process.deviation(features, seen.running)
-        return int(log_expected_improvement(process.mean(features), deviation, best).argmax())
+        values = targets(seen.finished, maximize)
+        found = posterior(self._prior_of(seen, maximize), seen.features, values, seen.running, features)
+        return int(log_expected_improvement(found.mean, found.deviation, float(found.known.max())).argmax())
 
     def _prior_of(self, seen: Seen, maximize: bool) -> Prior:
         """Return the likeliest prior, found from the first results and anew when there are half as many more."""
