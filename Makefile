@@ -24,6 +24,7 @@ test-all: .venv/.installed  ## the dear tests
 bench: .venv/.installed  ## how fast kernels and searches are, as ratios in one run: benchmarks/results/, 20 minutes
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/bench_kernels.py
+	$(BIN)/python benchmarks/bench_adaptive.py
 	$(BIN)/python benchmarks/bench_bridges.py
 	$(BIN)/python benchmarks/bench_search.py
 

@@ -1,7 +1,8 @@
 """The C backend: kernels for the CPU, built in a tenth of a second, cached on disk, run by one torch op.
 
-A kernel serves a plain CPU tensor of float32, float64 or bfloat16 in eager mode. Whatever else comes (a transform, a
-trace, another device or type, parameters that vary along two dimensions) is the reference's.
+A kernel serves a plain CPU tensor of float32, float64 or bfloat16 in eager mode, with parameters that are one number, a
+number a channel, or a number an element. Whatever else comes (a transform, a trace, another device or type, parameters
+that vary along some of several dimensions) is the reference's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from actsearch.compiler import c_op, python_op
 from actsearch.compiler.build import Compiler, c_compiler, digest, library, notice
@@ -24,6 +23,7 @@ from actsearch.compiler.c_prelude import prelude
 from actsearch.compiler.c_slopes import slopes
 from actsearch.compiler.c_source import kernels
 from actsearch.compiler.c_templates import TEMPLATES
+from actsearch.compiler.eager import is_plain
 from actsearch.expr.expand import expand
 from actsearch.expr.graph import Program
 from actsearch.expr.ops import LEAVES
@@ -74,7 +74,7 @@ class CKernels:
             return None
         dim = python_op.channel_dim(x, tensors)
         if dim is None:
-            return None
+            return self._by_element(x, tensors)
         loops = load(self.program, NAMES[x.dtype], dim >= 0)
         if loops is None:
             self.served = False
@@ -89,6 +89,13 @@ class CKernels:
             self._made.add((x.dtype, dim >= 0))
         return self.run(x, *tensors)
 
+    def _by_element(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor | None:
+        """Return the function where parameters have the shape of ``x``: each element is a channel of its own."""
+        if x.dim() < 2 or not all(p.numel() == 1 or p.shape == x.shape for p in parameters):
+            return None
+        y = self(x.reshape(-1), *(p.reshape(-1) for p in parameters))
+        return None if y is None else y.reshape(x.shape)
+
 
 def _nothing(*_: Any) -> None:
     return None
@@ -96,19 +103,7 @@ def _nothing(*_: Any) -> None:
 
 def eager(x: torch.Tensor) -> bool:
     """Whether ``x`` is a plain CPU tensor of a type that has kernels, outside every transform and trace."""
-    return (
-        type(x) in (torch.Tensor, torch.nn.Parameter)
-        and x.dtype in NAMES
-        and x.device.type == "cpu"
-        and x.layout == torch.strided
-        and not x.is_neg()  # memory that is to be read with the other sign
-        and not x._is_zerotensor()  # zeros without memory
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
-        and _get_current_dispatch_mode() is None
-        and not torch._C._get_tracing_state()
-    )
+    return is_plain(x) and x.dtype in NAMES and x.device.type == "cpu"
 
 
 @lru_cache(maxsize=4096)

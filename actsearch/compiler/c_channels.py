@@ -29,7 +29,7 @@ static __attribute__((noinline)) void join(real e[][LANES], double s[][LANES], d
 }
 static __attribute__((noinline)) void spread(double s[][LANES], double c[][LANES], int n, const int64_t* which,
   double* sums, double* rests, int64_t channels) {
-  for (int l = 0; l < LANES; l++) for (int j = 0; j < n; j++) {
+  for (int j = 0; j < n; j++) for (int l = 0; l < LANES; l++) {
     const int64_t i = j * channels + which[l];
     ADD(sums[i], rests[i], s[j][l]) ADD(sums[i], rests[i], -c[j][l])
     s[j][l] = c[j][l] = 0;

@@ -130,13 +130,15 @@ Tensor value(const Loops& loops, const Tensor& x, const variable_list& parameter
 }
 
 // Sums of the columns of n rows, in the rows' order, compensated (Neumaier).
-std::vector<double> summed(const std::vector<double>& parts, int64_t width) {
+std::vector<double> summed(std::vector<double> parts, int64_t width) {
+  if ((int64_t)parts.size() == width) return parts;
   std::vector<double> sum(width, 0.0), rest(width, 0.0);
-  for (size_t i = 0; i < parts.size(); i++) {
-    const int64_t j = i % width;
-    const double v = parts[i], s = sum[j] + v;
-    if (std::isfinite(s)) rest[j] += std::abs(sum[j]) >= std::abs(v) ? (sum[j] - s) + v : (v - s) + sum[j];
-    sum[j] = s;
+  for (auto row = parts.begin(); row != parts.end(); row += width) {
+    for (int64_t j = 0; j < width; j++) {
+      const double v = row[j], s = sum[j] + v;
+      if (std::isfinite(s)) rest[j] += std::abs(sum[j]) >= std::abs(v) ? (sum[j] - s) + v : (v - s) + sum[j];
+      sum[j] = s;
+    }
   }
   for (int64_t j = 0; j < width; j++) sum[j] += rest[j];
   return sum;
@@ -190,17 +192,19 @@ variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const
     const int64_t row = layout.channels * layout.inner, size = rows_of_group(layout.outer, row);
     const int64_t groups = size ? (layout.outer + size - 1) / size : 0;
     parts.resize(groups * n * width);
-    std::vector<double> rests(parts.size());
+    // what compensation keeps, for float64 alone: memory is dear where every element is a channel
+    std::vector<double> rests(x.scalar_type() == at::kDouble ? parts.size() : 0);
     at::parallel_for(0, groups, 1, [&](int64_t from, int64_t to) {
       for (int64_t b = from; b < to; b++) {
         const int64_t first = b * size, count = std::min(size, layout.outer - first);
         run(at_item(x, first * row), at_item(g, first * row), at_item_mutable(gx, first * row), p.data(),
-            parts.data() + b * n * width, rests.data() + b * n * width, count, layout.channels, layout.inner);
+            parts.data() + b * n * width, rests.empty() ? nullptr : rests.data() + b * n * width, count,
+            layout.channels, layout.inner);
       }
     });
-    for (size_t i = 0; i < parts.size(); i++) parts[i] -= rests[i];
+    for (size_t i = 0; i < rests.size(); i++) parts[i] -= rests[i];
   }
-  const std::vector<double> total = summed(parts, n * width);
+  const std::vector<double> total = summed(std::move(parts), n * width);
   variable_list result{gx};
   for (int64_t j = 0; j < n; j++) {
     const double* first = total.data() + j * width;

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from actsearch.compiler.c_source import BLOCK
+from actsearch.compiler.eager import has_memory
 
 if TYPE_CHECKING:
     from actsearch.compiler.c_backend import Loops, Second
@@ -65,7 +66,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         x, *parameters = ctx.saved_tensors
-        if torch.is_grad_enabled() or not _has_memory(grads[0]):
+        if torch.is_grad_enabled() or not has_memory(grads[0]):
             return (None, None, None, *ctx.second(x, grads[0], *parameters))
         x = _readable(x, ctx.dim)
         g = grads[0].to(x.dtype)
@@ -84,11 +85,6 @@ class _Run(torch.autograd.Function):
             gx,
             *(one.to(p.dtype).view(p.shape) for p, one in zip(parameters, sums, strict=True)),
         )
-
-
-def _has_memory(g: torch.Tensor) -> bool:
-    """Whether a gradient's numbers can be read: not of a batch of them at once, zeros, or ones of the other sign."""
-    return torch._C._has_storage(g) and not g.is_neg() and not g._is_zerotensor()
 
 
 def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:

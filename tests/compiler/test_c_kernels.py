@@ -206,13 +206,24 @@ def test_second_derivatives_are_the_reference_s() -> None:
     assert torch.autograd.gradgradcheck(compile(TEXT, "c"), (x, a.requires_grad_(), b.requires_grad_()))
 
 
+@pytest.mark.parametrize("shape", [(4, 3), (70, 30), (5, 2, 3, 3)], ids=str)
+def test_parameters_of_every_element(shape: tuple[int, ...], count: list[int]) -> None:
+    """As those of a rational with noise; an element is a channel of its own."""
+    x = torch.randn(shape)
+    x = x.to(memory_format=torch.channels_last) if x.dim() == 4 else x
+    a, b = 1 + torch.rand(shape), torch.tensor(0.7)
+    gradients(compile(TEXT, "c"), x, a, b)
+    assert not count  # the kernels did it
+    assert_agree(x, a, b)
+
+
 def test_what_kernels_do_not_serve_is_the_reference_s(count: list[int]) -> None:
     f, plain = compile(TEXT, "c"), compile(TEXT, "reference")
     a, b = torch.tensor(1.3), torch.tensor(0.7)
     x = torch.randn(4, 3)
     cases = [
         (x.half(), a, b),
-        (x, torch.full((4, 3), 1.3), b),
+        (x, torch.full((4, 3), 1.3), torch.full((3,), 0.7)),
         (x, torch.full((4, 1), 1.3), torch.full((3,), 0.7)),
         (x.to("meta"), a.to("meta"), b.to("meta")),
     ]
