@@ -210,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", default="aquasurf_mnist1d", help="a table's name or file")
     parser.add_argument("--n-repeats", type=int, default=1000)
-    parser.add_argument("--n-sampler-repeats", type=int, default=20, help="searches with samplers that learn")
+    parser.add_argument("--n-sampler-repeats", type=int, default=20, help="searches with samplers that learn; 0: none")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-measuring", action="store_true", help="leave out functions that are not measured yet")
     parser.add_argument("--parts", type=Path, default=Path("results") / "proxies", help="folder of what was measured")
@@ -230,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         for name in (gaining(judged) if judged else ())
         for judge in normalised
-        for sampler in SAMPLERS
+        for sampler in (SAMPLERS if args.n_sampler_repeats else ())
     }
     texts = arenas[0].recorded.functions
     costs = milliseconds(texts[:: max(1, len(texts) // N_TIMED)][:N_TIMED], table.meta["task"], arenas[0].net)
