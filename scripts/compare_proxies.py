@@ -36,6 +36,11 @@ from actsearch.tasks.tables import Table, load_table
 
 N_TIMED = 15
 SAMPLERS = ("evolution", "tpe")
+OFF = (
+    "`screen_by` of a search is off unless asked for. What is shown here is shown for random search, one task and one "
+    "space; samplers that learn find out by themselves what to avoid, and a proxy of nets costs its time for each "
+    "proposal."
+)
 
 
 def milliseconds(texts: Sequence[str], task: str, net: str) -> dict[str, float]:
@@ -133,7 +138,7 @@ def _gain_lines(gained: dict[str, list[Gain]], n_repeats: int, table: Table) -> 
         if both
         else "No proxy gains at every budget in every net: what helps in one net does not in the other."
     )
-    return [*lines, "", verdict]
+    return [*lines, "", verdict, "", OFF]
 
 
 def rule_of(gained: Sequence[Gain], name: str) -> Rule:

@@ -205,7 +205,8 @@ def page(found: dict[str, Compared], table: Table, n_repeats: int) -> str:
             mark = " (chosen in the other net)" if scheme == one.chosen else ""
             lines.append(f"| {scheme.told(steps)}{mark} | {n} | {' | '.join(cells)} |")
         chosen = _changes(one, one.chosen, "the scheme chosen in the other net", steps)
-        lines += ["", f"Against none, paired: {chosen}; {_changes(one, _usual(steps), 'about the default', steps)}."]
+        usual = _changes(one, _usual(steps), "about what a search does by default", steps)
+        lines += ["", f"Against none, paired: {chosen}; {usual}."]
     return "\n".join(lines) + "\n"
 
 
