@@ -115,7 +115,7 @@ def _gain_lines(gained: dict[str, list[Gain]], n_repeats: int, table: Table) -> 
         "search sees one seed and is judged by the mean over the others. Change of simple regret in points of accuracy "
         "(below 0 is a gain) with 95 % intervals (paired t over searches; they hold for this table's functions), and "
         "the median number of trainings to the best 1 % (ties within one standard error are equal), with the ratio's "
-        "95 % bootstrap interval.",
+        "95 % bootstrap interval. Functions without a value are skipped first, whatever the side.",
     ]
     for net, rows in gained.items():
         lines += [

@@ -39,7 +39,7 @@ class Settings:
     learning_rate_factors: tuple[float, ...]
     symmetry: str = "auto"
     screen_by: str | None = None
-    screen_share: float = 0.25
+    screen_share: float = 0.5
     mode: str = "auto"
     population_size: int | None = None
 

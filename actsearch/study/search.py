@@ -80,7 +80,7 @@ def search(
     learning_rate_factors: Sequence[float] = FACTORS,
     enqueue: Sequence[sympy.Expr | str] = (),
     screen_by: str | None = None,
-    screen_share: float = 0.25,
+    screen_share: float = 0.5,
     mode: str = "auto",
     population_size: int | None = None,
     final_logger: Callable[[str], Any] | None = None,
