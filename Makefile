@@ -26,6 +26,7 @@ bench: .venv/.installed  ## how fast kernels and searches are, as ratios in one 
 	$(BIN)/python benchmarks/bench_kernels.py
 	$(BIN)/python benchmarks/bench_adaptive.py
 	$(BIN)/python benchmarks/bench_bridges.py
+	$(BIN)/python benchmarks/bench_population.py
 	$(BIN)/python benchmarks/bench_search.py
 
 check: .venv/.installed  ## style, types, layers
