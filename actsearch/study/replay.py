@@ -88,7 +88,7 @@ def recording(table: Table, net: str, normalise: bool = True) -> Recording:
         recorded.candidates,
         recorded.metric[:, seeds].astype(np.float64),
     )
-    return all_seeds.only(there[:, seeds].all(axis=1))
+    return all_seeds.only(np.asarray(there[:, seeds].all(axis=1)))
 
 
 def random_orders(classes: Ints, n_repeats: int, seed: int = 0) -> list[Ints]:
