@@ -71,8 +71,8 @@ def page(
         "Spearman's rank correlation with the validation accuracy at the end, mean over the recorded seeds, with 95 % "
         "bootstrap intervals over functions. Each proxy's order begins with the values that its file calls better, so "
         "that a proxy that is right is positive; a value that does not exist (NaN, where gradients overflow) is the "
-        "worst. *Best half*: among the functions whose accuracy is at least the median. Time: median of one proxy "
-        f"alone, from the formula on, over {N_TIMED} functions in the net `{arenas[0].net}`.",
+        "worst. *Best half*: among the functions whose accuracy is at least the median. Processor time: median of one "
+        f"proxy alone, from the formula on, over {N_TIMED} functions in the net `{arenas[0].net}`.",
     ]
     for arena in arenas:
         kind = "normalised" if arena.normalise else "un-normalised"
@@ -100,6 +100,14 @@ def page(
                 lines.append(
                     f"| *{text}, one seed, against the other seeds* | high | {_shown(every)} | {_shown(best)} | | |"
                 )
+    sizes = [len(arena.recorded.functions) for arena in arenas]
+    if min(sizes) < max(sizes):
+        lines += [
+            "",
+            "Where functions are fewer, the others had not been recorded or measured; these are a random part.",
+        ]
+    if turning := _turning(arenas):
+        lines += ["", f"What one net likes another one does not: {', '.join(turning)} (normalised, intervals off 0)."]
     lines += _gain_lines(gained, n_repeats, table)
     return "\n".join(lines) + "\n"
 
@@ -129,8 +137,8 @@ def _gain_lines(gained: dict[str, list[Gain]], n_repeats: int, table: Table) -> 
         ]
         for one in rows:
             cells = [f"{change.mean:+.2f} [{change.low:+.2f}, {change.high:+.2f}]" for change in one.changes]
-            ratio = f"{one.ratio[0]:.2f} [{one.ratio[1]:.2f}, {one.ratio[2]:.2f}]"
-            medians = " → ".join(f"{median:.0f}" for median in one.to_best)
+            ratio = f"{one.ratio[0]:.2f} [{one.ratio[1]:.2f}, {one.ratio[2]:.2f}]" if np.isfinite(one.ratio[2]) else ""
+            medians = " → ".join(f"{median:.0f}" if np.isfinite(median) else "never" for median in one.to_best)
             lines.append(f"| {one.rule.name} | {one.rule} | {' | '.join(cells)} | {medians} | {ratio} |")
     both = gaining(gained)
     verdict = (
@@ -175,6 +183,18 @@ def sampler_lines(changed: Changed, n_repeats: int) -> list[str]:
     return lines
 
 
+def _turning(arenas: Sequence[Arena]) -> list[str]:
+    """Return the proxies whose correlation over all functions is positive in one net and negative in another."""
+    shown = [arena for arena in arenas if arena.normalise]
+    return [
+        name
+        for name in proxy_names()
+        if max(arena.correlation(name).low for arena in shown)
+        > 0
+        > min(arena.correlation(name).high for arena in shown)
+    ]
+
+
 def _shown(found: RankCorrelation) -> str:
     return f"{found.rho:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
@@ -196,6 +216,7 @@ def plot(arenas: Sequence[Arena], path: Path) -> None:
                     above.plot(found.rho, y, "o", color=colour, markersize=4, label=label)
             above.axvline(0, color=GREY, linewidth=0.8)
             above.set_xlim(-1, 1)
+            above.set_xticks([-1, -0.5, 0, 0.5, 1])
             above.set_yticks(range(len(names)), [name.replace("_", " ") for name in names] if column == 0 else [])
             above.set_title(f"{arena.net}: rank correlation with accuracy")
             best = max(names, key=lambda name: arena.correlation(name).rho)
@@ -204,9 +225,12 @@ def plot(arenas: Sequence[Arena], path: Path) -> None:
             below.plot(value[finite], 100 * arena.recorded.end.mean(axis=1)[finite], ".", color=GREY, markersize=3)
             if best == "gradient_variance":
                 below.set_xscale("log")
+                below.set_xlim(left=1e-3)
+                below.set_xticks([0.001, 0.01, 0.1, 1, 10], ["0.001", "0.01", "0.1", "1", "10"])
+                below.minorticks_off()
             below.set_xlabel(best.replace("_", " "))
             below.set_title("accuracy (%) against the proxy that says most")
-        panels[0, 0].legend(frameon=False, loc="lower right")
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
         figure.savefig(path, dpi=150)
 
 

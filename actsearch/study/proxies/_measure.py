@@ -23,7 +23,7 @@ class Measured:
 
     Attributes:
         value: the number, in the unit that the proxy's file names; NaN where it does not exist.
-        milliseconds: what it took, from the candidate's formula on.
+        milliseconds: processor time that it took, from the candidate's formula on.
     """
 
     value: float
@@ -68,9 +68,9 @@ def measure(
         proxies = [proxy for proxy in proxies if not proxy.needs_net]
     found = {}
     for proxy in proxies:
-        began = time.perf_counter()
+        began = time.process_time()
         value = proxy.measure(Start(spec, cell, normalise=normalise, seed=seed))
-        found[proxy.name] = Measured(value, 1e3 * (time.perf_counter() - began))
+        found[proxy.name] = Measured(value, 1e3 * (time.process_time() - began))
     return found
 
 
