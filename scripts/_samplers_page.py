@@ -22,10 +22,17 @@ BATCH_BUDGETS = (64, 128, 192)
 
 @dataclass(frozen=True)
 class Run:
-    """One search: simple regret after each evaluation, and the evaluations to the best 1 % (infinite: not found)."""
+    """One search.
+
+    Attributes:
+        regret: simple regret after each evaluation.
+        n_to_best: evaluations to the best 1 %; infinite: not found.
+        expected: the regret of what the sampler's model expects most of, at the budgets; NaN elsewhere.
+    """
 
     regret: Array
     n_to_best: float
+    expected: Array
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,8 @@ def verdict(judged: Sequence[Judged], name: str, rivals: Sequence[str], budgets:
             f"{best.regrets(budget).mean():.2f}; paired difference {difference.mean:+.2f} [{difference.low:+.2f}, "
             f"{difference.high:+.2f}] points"
         )
+    if "model" in name:
+        return lines
     best = min(others, key=lambda one: (median(one.n_to_best), one.n_to_best.mean()))
     ratio, low, high = ratio_interval(ours.n_to_best, best.n_to_best)
     lines.append(

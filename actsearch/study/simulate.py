@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ def simulate(
     seed: int = 0,
     first: Sequence[Mapping[str, str]] = (),
     batch: int = 1,
+    after: Callable[[optuna.Study, int], None] = lambda study, n_told: None,
 ) -> Ints:
     """Return the functions that a search trains, in their order, distinct, of shape (n_evaluations,) or shorter.
 
@@ -56,6 +57,7 @@ def simulate(
         first: choices of candidates that are tried first.
         batch: how many functions are trained at once: so many are asked for before the first of them is told, fewer
             where 20 proposals in a row hold no new one.
+        after: called whenever results were told, with the study and how many functions have one.
 
     Raises:
         StudyError: the table is one of another space, or a batch is empty.
@@ -89,9 +91,10 @@ def simulate(
             else:  # a duplicate of what is running waits for it
                 found[row] = None
                 running.append((trial, row))
-            if len({row for _, row in running}) >= batch or n_vain >= PATIENCE:
+            if len({row for _, row in running}) >= batch or (running and n_vain >= PATIENCE):
                 for waiting, number in running:
                     study.tell(waiting, float(values[number]))
                     told.add(number)
                 running.clear()
+                after(study, len(told))
     return np.fromiter(found, dtype=np.int64, count=len(found))

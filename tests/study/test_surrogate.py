@@ -273,6 +273,23 @@ def test_it_finds_what_behaves_well_long_before_a_random_search() -> None:
     assert np.mean(gains) > 0.02
 
 
+def test_a_lucky_result_is_not_what_is_expected_most_of() -> None:
+    """Neighbours of the luckiest gave little; the best of a good neighbourhood is expected to be better."""
+    space = load_space("aquasurf")
+    sampler = load_sampler("surrogate", space, 0, n_initial=4, features=("values",))
+    study = _study(sampler)
+    sigmoidal = {"tanh(x)": 0.3, "erf(x)": 0.31, "atan(x)": 0.8, "softsign(x)": 0.29}
+    others = {"elu(x)": 0.7, "selu(x)": 0.71, "silu(x)": 0.72, "softplus(x)": 0.7, "sinh(x)": 0.1, "cosh(x)": 0.1}
+    for number, (text, value) in enumerate((sigmoidal | others).items()):
+        assert (sampler.expected_best(study) is None) == (number < 4)
+        study.enqueue_trial(space.encode(to_expr(text)))
+        study.tell(_ask(study, space)[0], value)
+    best = sampler.expected_best(study)
+    assert study.best_value == 0.8
+    assert best is not None
+    assert best.value in (0.7, 0.71, 0.72)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -114,6 +114,20 @@ class Surrogate(Planned):
             best = self._most_promising(seen, untried.features, maximize)
         return self._space.choose(ReplayChooser(dict(untried.keys[best])))
 
+    def expected_best(self, study: Study) -> FrozenTrial | None:
+        """Return the trial whose function the process expects most of, None while there are too few results.
+
+        One fit is a noisy witness: of many tried, the one with the largest value is mostly one that was lucky. The
+        process corrects each value by what functions gave that behave alike.
+        """
+        maximize = study.direction == StudyDirection.MAXIMIZE
+        seen = look(all_trials(study), [], self._candidates)
+        if len(seen.finished) < self._n_initial:
+            return None
+        values, nothing = targets(seen.finished, maximize), seen.features[:0]
+        found = posterior(self._prior_of(seen, maximize), seen.features, values, nothing, nothing)
+        return seen.finished[int(found.known.argmax())]
+
     def _untried(self, seen: Seen, maximize: bool) -> Functions:
         """Return functions that no trial has: all of a small space, else random ones and variants of the best."""
         candidates = self._candidates

@@ -1,0 +1,50 @@
+"""The figures of the samplers' comparison; the comparison itself is a script."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from _samplers_arena import Arena
+from _samplers_page import Judged, Run, median_interval, ratio_interval, verdict
+
+
+def _judged(name: str, regrets: list[float], n_to_best: list[float]) -> Judged:
+    runs = [Run(np.full(4, r), n, np.full(4, np.nan)) for r, n in zip(regrets, n_to_best, strict=True)]
+    return Judged("deep", name, "one by one", {}, 4, runs)
+
+
+def test_medians_stand_where_some_never_find() -> None:
+    values = np.array([3.0, 5.0, 9.0, np.inf, np.inf])
+    middle, low, high = median_interval(values)
+    assert middle == 9
+    assert low < 9 < high == np.inf
+
+
+def test_ratio_is_paired() -> None:
+    values = np.arange(1.0, 42.0)
+    ratio, low, high = ratio_interval(values, 2 * values)
+    assert (ratio, low, high) == (0.5, 0.5, 0.5)  # whatever is drawn, both have it
+    assert ratio_interval(values, np.full(41, np.inf))[0] == 0
+
+
+def test_verdict_names_the_best_other() -> None:
+    ours = _judged("surrogate", [0.01, 0.02, 0.01], [4, 5, 6])
+    others = [_judged("tpe", [0.03, 0.03, 0.05], [9, 10, 12]), _judged("random", [0.05, 0.06, 0.04], [19, 10, 12])]
+    lines = verdict([ours, *others], "surrogate", ["tpe", "random"], [4])
+    assert "after 4: surrogate 1.33, the best other (tpe) 3.67; paired difference -2.33" in lines[0]
+    assert "5 against 10 (tpe); ratio 0.50" in lines[1]
+
+
+def test_a_search_is_judged_by_seeds_that_it_does_not_see() -> None:
+    values = np.array([[0.9, 0.1, 0.3], [0.5, 0.6, 0.6], [0.4, 0.4, 0.5]])
+    arena = Arena(np.arange(3), values, 0.1)
+    np.testing.assert_allclose(arena.truth(0), [0.2, 0.6, 0.45])
+    assert arena.is_best(0)[1]
+    pooled = np.sqrt(values.var(axis=1, ddof=1).mean() / 2)
+    assert arena.standard_error == pytest.approx(pooled)
