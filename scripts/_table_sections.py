@@ -220,7 +220,8 @@ def symmetry(counts: Mapping[bool, Saved], found: Mapping[str, Mirrors], sides: 
         parts.append(
             "Checked by training other members too, with the same seeds: accuracy of a member less that of the one "
             "that stands for its class (t interval over the means of classes). A spread of 1 means that a mirror image "
-            "differs from its class as one seed does from another."
+            "differs from its class as one seed does from another. All classes share the seeds' weights, so these "
+            "intervals are rather too short than too long."
         )
         parts += _table(
             ("net", "classes", "members", "difference (points)", "spread"),
