@@ -15,7 +15,7 @@ from actsearch.tasks._population_stack import Unstackable
 from actsearch.tasks._session import Session
 from actsearch.tasks._state import content_of
 from actsearch.tasks.fit import FitJob, fit
-from actsearch.tasks.population import fit_population
+from actsearch.tasks.population import WIDTHS, fit_population
 
 _TOLERANCE = 2e-5  # float32 rounding of sums in another order; the step of an MLP, of convolutions, attention: 4e-6
 _STEPS = 16  # in which another order of summation would show
@@ -29,7 +29,7 @@ def probe(jobs: Sequence[FitJob]) -> tuple[str, bool]:
         alone = _kept(jobs, folder, "alone", lambda jobs: [fit(job) for job in jobs])
         try:
             few = _kept(jobs, folder, "few", lambda jobs: fit_population(jobs, width=len(jobs) + 1))
-            first, *others = (_curves(jobs, width) for width in (4, 8, 16))
+            first, *others = (_curves(jobs, width) for width in WIDTHS[:2])
         except Unstackable as unstackable:
             return str(unstackable), False
         except Exception as error:

@@ -10,8 +10,9 @@ from time import perf_counter
 
 from actsearch.tasks.fit import FitJob, FitResult, fit
 
-#: Numbers of slices that populations have: what is free is padding.
-WIDTHS = (4, 8, 16, 32, 64, 128, 256)
+#: Numbers of slices that populations have: what is free is padding. Tensors of a multiple of 16 numbers fill vectors of
+#: 512 bits: no member is among the last few numbers, which an optimiser's loop rounds otherwise (fused multiply-adds).
+WIDTHS = (16, 32, 64, 128, 256)
 
 
 def fit_population(
@@ -52,10 +53,10 @@ def width_of(n_members: int) -> int:
     """Return the number of slices of a population: powers of two, so that few widths are ever met.
 
     Example:
-        >>> width_of(1), width_of(9), width_of(300)
-        (4, 16, 300)
+        >>> width_of(1), width_of(17), width_of(300)
+        (16, 32, 304)
     """
-    return next((width for width in WIDTHS if width >= n_members), n_members)
+    return next((width for width in WIDTHS if width >= n_members), -(-n_members // WIDTHS[0]) * WIDTHS[0])
 
 
 def probe(jobs: Sequence[FitJob]) -> tuple[str, bool]:

@@ -123,5 +123,11 @@ def test_random_states_are_left_as_they_were() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_bits_are_those_of_any_width() -> None:
+    specs = ("relu", "tanh", SPECS[1])  # at width 4 the last of these has the last biases, beyond whole vectors
+    jobs = [single_job(load_task("toy", n_steps=16), (16,), spec=spec, normalise=True) for spec in specs]
+    assert fitted(*jobs, width=16) == fitted(*jobs, width=32)
+
+
 def test_widths_are_powers_of_two() -> None:
-    assert [width_of(n) for n in (1, 4, 5, 33, 256)] == [4, 4, 8, 64, 256]
+    assert [width_of(n) for n in (1, 16, 17, 33, 256, 257)] == [16, 16, 32, 64, 256, 272]
