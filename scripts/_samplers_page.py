@@ -18,6 +18,8 @@ from actsearch.study.stats import mean_interval, paired_difference
 Array = NDArray[np.float64]
 BUDGETS = (50, 100, 200)
 BATCH_BUDGETS = (64, 128, 192)
+_TICKS = (5, 10, 20, 50, 100, 200)
+_TOP = 7.0  # points; searches begin higher
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,9 @@ def plot(judged: Sequence[Judged], path: Path) -> None:
             axes.set_xlabel("functions trained")
             axes.set_xlim(5, BUDGETS[-1])
             axes.set_xscale("log")
-            axes.set_yscale("log")
+            axes.set_xticks(_TICKS, [str(tick) for tick in _TICKS])
+            axes.minorticks_off()
+            axes.set_ylim(0, _TOP)
         panels[0].set_ylabel("simple regret (points of accuracy)")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", frameon=False)

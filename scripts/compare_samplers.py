@@ -15,6 +15,8 @@ import argparse
 import importlib.util
 import json
 import os
+import shlex
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -148,9 +150,10 @@ def _rises(values: Array) -> NDArray[np.bool_]:
     return np.asarray(values > before)
 
 
-def taking_part(names: Sequence[str]) -> list[Method]:
-    """Return the methods of some names, or of all that can take part here."""
-    found = [method for method in (*METHODS, UMAP, *VARIANTS) if not names or method.name in names]
+def taking_part(names: Sequence[str], kinds: Sequence[str]) -> list[Method]:
+    """Return the methods of some names, or of all, that can take part here."""
+    everybody = [method for method in (*METHODS, UMAP, *VARIANTS) if method.kind in kinds]
+    found = [method for method in everybody if not names or method.name in names]
     if UMAP in found and importlib.util.find_spec("umap") is None:
         print("umap-learn is not installed, so the published search does not take part; see the extra 'baselines'")
         found.remove(UMAP)
@@ -213,7 +216,7 @@ def page(judged: Sequence[Judged], recorded: Table, seconds: float, args: argpar
         "their own (0: defaults). Means with 95 % intervals (t), medians and ratios with 95 % bootstrap intervals, "
         "over the repeats; intervals hold for this table's functions. Regret is in percentage points of accuracy.",
         "",
-        f"Made by `python scripts/compare_samplers.py` in {seconds / 60:.1f} minutes with {args.workers} processes"
+        f"Made by `{args.command}` in {seconds / 60:.1f} minutes with {args.workers} processes"
         + (f", from a table that lacked {n_missing} functions." if n_missing else "."),
         "",
         "![simple regret](samplers.png)",
@@ -247,14 +250,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--n-repeats", type=int, default=100)
     parser.add_argument("--n-tuning", type=int, default=8, help="searches with each setting; 0: no tuning")
     parser.add_argument("--samplers", nargs="*", default=[], help="only these, the surrogate and another among them")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "results")
     args = parser.parse_args(argv)
+    given = [word for word in (sys.argv[1:] if argv is None else argv) if os.sep not in word and word != "--table"]
+    args.command = shlex.join(["python", "scripts/compare_samplers.py", *given])
     began = time.monotonic()
     recorded = load_table(args.table)
     for net in recorded.nets:
         arena_of(recorded, net)  # what is missing is said before anything is run
-    judged = compare(args.table, recorded.nets, taking_part(args.samplers), args)
+    judged = compare(args.table, recorded.nets, taking_part(args.samplers, args.kinds), args)
     text = page(judged, recorded, time.monotonic() - began, args)
     (args.out / "samplers.md").write_text(text, encoding="utf-8")
     plot(

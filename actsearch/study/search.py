@@ -144,7 +144,8 @@ def search(
     check_mode(mode, population_size)
     space = _load_space(space)
     first = [space.encode(to_expr(spec)) for spec in enqueue]
-    made_sampler = load_sampler(sampler, space, seed)
+    facts = {"normalise": normalise, "symmetric": symmetry == "auto"}
+    load_sampler(sampler, space, seed, facts=facts)  # one that cannot serve the space is refused before anything starts
     told = Callbacks(callbacks)
     with (
         quiet_optuna(),
@@ -177,6 +178,8 @@ def search(
             population_size=population_size,
         )
         _check_finals(plan, settings)
+        facts["symmetric"] = _is_symmetric(plan, settings)
+        made_sampler = load_sampler(sampler, space, seed, facts=facts)
         made_pruner = make_pruner(pruner, settings.reduction_factor, n_reports)
         name = name if name is not None else "-".join([space.name, *sorted({cell.task.name for cell in plan.cells})])
         check_name(name)

@@ -222,6 +222,19 @@ def test_other_optuna_samplers_are_taken(branching: Space, tiny: Space) -> None:
         load_sampler(sampler, branching, n_startup=3)
 
 
+def test_facts_are_for_samplers_that_ask_for_them(tiny: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "asking_sampler.py").write_text(
+        "import optuna\n"
+        "def make(space, seed, normalise, size=1):\n"
+        "    assert (normalise, size) == (False, 2)\n"
+        "    return optuna.samplers.RandomSampler(seed)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    facts = {"normalise": False, "symmetric": True}
+    assert isinstance(load_sampler("asking_sampler:make", tiny, facts=facts, size=2), RandomSampler)
+    assert load_sampler("tpe", tiny, facts=facts) is not None
+
+
 def test_sampler_of_ones_own(tiny: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_sampler.py").write_text(
         "import optuna\n"

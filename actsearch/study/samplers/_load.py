@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from optuna.samplers import (
@@ -38,7 +38,9 @@ def sampler_names() -> list[str]:
     return plugins.names(_PACKAGE)
 
 
-def load_sampler(sampler: str | BaseSampler, space: Space, seed: int = 0, **settings: Any) -> BaseSampler:
+def load_sampler(
+    sampler: str | BaseSampler, space: Space, seed: int = 0, *, facts: Mapping[str, Any] | None = None, **settings: Any
+) -> BaseSampler:
     """Return the Optuna sampler for a space.
 
     Args:
@@ -46,6 +48,7 @@ def load_sampler(sampler: str | BaseSampler, space: Space, seed: int = 0, **sett
             ``make_sampler`` (space, seed and settings), or an Optuna sampler.
         space: the space whose choices it will make.
         seed: everything random follows from it and the trials' numbers; unused for an Optuna sampler.
+        facts: what is known of the search, such as ``{"normalise": True}``: settings for samplers that have them.
         **settings: settings of the sampler.
 
     Raises:
@@ -61,7 +64,9 @@ def load_sampler(sampler: str | BaseSampler, space: Space, seed: int = 0, **sett
     else:
         make = plugins.load(_PACKAGE, sampler, StudyError).make_sampler
     _check_settings(sampler, make, settings)
-    made = make(space, seed, **settings)
+    taken = inspect.signature(make).parameters
+    known = {name: fact for name, fact in (facts or {}).items() if name in taken}
+    made = make(space, seed, **{**known, **settings})
     if not isinstance(made, BaseSampler):
         raise StudyError(f"{sampler!r} made a {type(made).__name__}, not an Optuna sampler")
     _check_made(made, space)

@@ -93,14 +93,3 @@ def fixed_choices(trial: FrozenTrial) -> dict[str, Any]:
 def choices_of(trial: FrozenTrial) -> frozenset[tuple[str, Any]]:
     """Return the choices that a trial has made or, if it was enqueued, will make."""
     return frozenset({**fixed_choices(trial), **trial.params}.items())
-
-
-def fitness(trial: FrozenTrial, maximize: bool) -> tuple[bool, int, float]:
-    """Order finished trials: a pruned one is poorer than every complete one, and the poorer the earlier it ended."""
-    sign = 1.0 if maximize else -1.0
-    if trial.state == TrialState.COMPLETE:
-        value = trial.value
-        assert value is not None
-        return True, 0, sign * value
-    step = trial.last_step
-    return (False, -1, 0.0) if step is None else (False, step, sign * trial.intermediate_values[step])

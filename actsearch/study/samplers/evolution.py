@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from actsearch.errors import SpaceError, StudyError
 from actsearch.space import ReplayChooser, Space
 from actsearch.space.vary import crossover, mutate, regenerate
-from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fitness, fixed_choices
+from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
 
 # Where the neighbourhood of the parents is used up, varying on would go round in circles: after so many known children
 # the candidate is drawn at random instead.
@@ -100,7 +100,7 @@ class Evolution(Planned):
     ) -> dict[str, str]:
         def select() -> dict[str, str]:
             drawn = rng.sample(parents, self._tournament_size)
-            return max(drawn, key=lambda parent: fitness(parent[0], maximize))[1]
+            return max(drawn, key=lambda parent: _fitness(parent[0], maximize))[1]
 
         choices = select()
         if rng.random() < self._crossover:
@@ -114,3 +114,14 @@ class Evolution(Planned):
             if frozenset(choices.items()) not in taken:
                 break
         return choices
+
+
+def _fitness(trial: FrozenTrial, maximize: bool) -> tuple[bool, int, float]:
+    """Order finished trials: a pruned one is poorer than every complete one, and the poorer the earlier it ended."""
+    sign = 1.0 if maximize else -1.0
+    if trial.state == TrialState.COMPLETE:
+        value = trial.value
+        assert value is not None
+        return True, 0, sign * value
+    step = trial.last_step
+    return (False, -1, 0.0) if step is None else (False, step, sign * trial.intermediate_values[step])

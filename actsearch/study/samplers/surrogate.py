@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from actsearch.errors import StudyError, suggest
 from actsearch.space import ReplayChooser, Space
 from actsearch.space.vary import crossover, mutate, regenerate
 from actsearch.study.samplers._behaviour import GROUPS
 from actsearch.study.samplers._candidates import Functions, Key, candidates_of
-from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fitness, fixed_choices
+from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
 from actsearch.study.samplers._process import (
     Prior,
     correlation,
@@ -115,7 +115,7 @@ class Surrogate(Planned):
         return self._space.choose(ReplayChooser(dict(untried.keys[best])))
 
     def expected_best(self, study: Study) -> FrozenTrial | None:
-        """Return the trial whose function the process expects most of, None while there are too few results.
+        """Return the complete trial whose function the process expects most of, None while there are too few results.
 
         One fit is a noisy witness: of many tried, the one with the largest value is mostly one that was lucky. The
         process corrects each value by what functions gave that behave alike.
@@ -126,7 +126,8 @@ class Surrogate(Planned):
             return None
         values, nothing = targets(seen.finished, maximize), seen.features[:0]
         found = posterior(self._prior_of(seen, maximize), seen.features, values, nothing, nothing)
-        return seen.finished[int(found.known.argmax())]
+        whole = np.array([trial.state == TrialState.COMPLETE for trial in seen.finished])
+        return seen.finished[int(np.where(whole, found.known, -np.inf).argmax())] if whole.any() else None
 
     def _untried(self, seen: Seen, maximize: bool) -> Functions:
         """Return functions that no trial has: all of a small space, else random ones and variants of the best."""
@@ -136,7 +137,8 @@ class Surrogate(Planned):
 
     def _draw(self, seen: Seen, maximize: bool) -> list[Key]:
         """Return candidates of a large space: new random ones now and then, variants whenever the best are others."""
-        ranked = sorted(seen.finished, key=lambda trial: fitness(trial, maximize), reverse=True)
+        values = targets(seen.finished, maximize) if seen.finished else np.empty(0)
+        ranked = [seen.finished[i] for i in np.argsort(-values, kind="stable")]
         state = (len(seen.finished) // _N_KEPT, *(trial.number for trial in ranked[:_N_PARENTS]))
         if self._drawn[0] != state:
             rng = self._rng(state[0])
