@@ -101,7 +101,7 @@ def test_a_member_that_cannot_be_built_takes_nobody_with_it() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("study", "n"), [("small/panel", 1), ("small", 1), ("small", 5)])
 def test_a_search_that_was_killed_loses_no_finished_trial(study: str, n: int, tmp_path: Path) -> None:
-    settings = POPULATION | {"n_workers": 2, "n_trials": 12}
+    settings = POPULATION | {"n_workers": 2, "n_trials": 10}
     arguments = [f"{key}={value}" for key, value in settings.items()]
     command = [sys.executable, str(Path(__file__).parent / "killed_search.py"), str(tmp_path), study, str(n)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -109,6 +109,6 @@ def test_a_search_that_was_killed_loses_no_finished_trial(study: str, n: int, tm
     kept = [t for t in load_result(tmp_path / "study.journal").study.get_trials() if t.state.is_finished()]
     result = small_search(tmp_path, **settings)
     trials = result.study.get_trials()
-    assert result.n_trained == 12
+    assert result.n_trained == 10
     assert facts([trials[trial.number] for trial in kept]) == facts(kept)
     assert [path.name for path in tmp_path.iterdir()] == ["study.journal"]
