@@ -254,7 +254,9 @@ struct Run : torch::autograd::Function<Run> {
     } else {
       const Tensor read = readable(x, dim) ? x : x.contiguous();
       Tensor g = grads[0].to(x.scalar_type());
-      if (g.strides() != read.strides()) g = at::empty_like(read).copy_(g);
+      // what is negative, or zero, by a mark has other numbers in its memory, or no memory
+      const bool marked = g.is_neg() || g._is_zerotensor();
+      if (marked || g.strides() != read.strides()) g = at::empty_like(read).copy_(g);
       result = slopes(kernel.loops[slot(x.scalar_type())][dim >= 0], read, g, parameters, layout_of(read, dim));
     }
     result.push_back(Tensor());

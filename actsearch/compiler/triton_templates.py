@@ -47,6 +47,7 @@ TEMPLATES: Mapping[str, str] = {
     "raw_cos": "tl.cos({0})",
     "raw_erfc": "erfc({0})",
     "raw_erfcx": "erfcx({0})",
+    "scaled_erfcx": "erfcx({0} * {1})",
     "raw_i0e": "i0e({0})",
     "raw_i1e": "i1e({0})",
     "raw_power": "power({0}, {1})",
