@@ -181,11 +181,13 @@ def test_ctrl_c_ends_cleanly_and_the_same_call_continues(way: str, tmp_path: Pat
                 raise KeyboardInterrupt
             signal.raise_signal(signal.SIGINT)
 
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     stopped = small_search(tmp_path, callbacks=[interrupt])
     assert stopped.interrupted
     assert 0 < stopped.n_trained < SMALL["n_trials"]
     assert not stopped.study.get_trials(states=[TrialState.RUNNING])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, previous)
     result = small_search(tmp_path)
     assert (result.interrupted, result.n_trained) == (False, SMALL["n_trials"])
     before = [trial for trial in facts(stopped.study.get_trials()) if trial[1] in ("finished", "pruned")]
