@@ -95,7 +95,7 @@ def test_three_lines_for_ones_own_model(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_example_word_for_word_with_a_model_to_swap(tmp_path: Path) -> None:
-    assert "Comparison" in run(tmp_path, example(), takes_activation=False)
+    assert "reference" in run(tmp_path, example(), takes_activation=False)
 
 
 def test_the_readmes_sessions() -> None:

@@ -12,6 +12,7 @@ from search_helpers import small_search
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
     folder, name, n = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     ended = 0
 
