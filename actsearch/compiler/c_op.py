@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import sysconfig
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ import torch
 
 from actsearch.compiler.build import cxx_compiler, digest, library, notice
 
-_FLAGS = ["-O2", "-std=c++20", "-fPIC", "-shared", "-w"]
+# without OpenMP the headers' at::parallel_for is a plain loop; torch brings the runtime, on Linux GNU's
+_FLAGS = ["-O2", "-std=c++20", "-fPIC", "-shared", "-w", *(["-fopenmp"] if sys.platform == "linux" else [])]
 
 
 @lru_cache(maxsize=1)
@@ -56,7 +58,7 @@ def ready() -> ModuleType | None:
 
 
 def _key(compiler: Sequence[str], source: str) -> str:
-    return digest(source, *compiler, torch.__version__, sysconfig.get_config_var("SOABI") or "")
+    return digest(source, *compiler, *_FLAGS, torch.__version__, sysconfig.get_config_var("SOABI") or "")
 
 
 def _name(key: str) -> str:

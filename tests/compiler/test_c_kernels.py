@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -120,6 +122,17 @@ def test_what_is_not_finite_stays_in_its_channel() -> None:
     slope = gradients_of_ones(x, torch.full((3,), 2.0))[-1]
     assert slope.isnan().tolist() == [True, False, False]
     torch.testing.assert_close(slope[1:], x.sum(0)[1:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the op has one thread")
+@pytest.mark.slow
+def test_the_op_has_threads() -> None:
+    op = c_op.load()
+    if op is None:
+        pytest.skip("needs a C++ compiler")
+    assert op.__file__ is not None
+    code = Path(op.__file__).read_bytes()
+    assert b"GOMP_parallel" in code or b"__kmpc_fork_call" in code  # GCC's call of threads, or Clang's
 
 
 @pytest.mark.parametrize("channels", [False, True])
