@@ -69,14 +69,18 @@ def body_of(program: Program, double: bool, times: str = "") -> Body:
         else f"      real {names[i]} = h[{k}][l];"
         for k, i in enumerate(kept)
     ]
-    lines, results = _multiplied(basic, names, times) if times else ([], [names[i] for i in basic.outputs])
+    lines, results = _multiplied(basic, names, outside, times) if times else ([], [names[i] for i in basic.outputs])
     return Body(sides[1], [*taken, *sides[0], *lines], [names[i] for i in kept], results)
 
 
-def _multiplied(program: Program, names: Sequence[str], times: str) -> tuple[list[str], list[str]]:
+def _multiplied(
+    program: Program, names: Sequence[str], outside: Sequence[bool], times: str
+) -> tuple[list[str], list[str]]:
     """Return the results multiplied by ``times``: it is multiplied once by a factor that several have in common."""
     uses = _uses(program)
-    factors = [_factors(program, uses, i) for i in program.outputs]
+    # what serves elsewhere too is computed anyway, and what hangs on parameters alone was, before the loop
+    whole = [outer or uses[i] > 1 for i, outer in enumerate(outside)]
+    factors = [_factors(program, whole, i) for i in program.outputs]
     found = Counter(i for _, inside in factors for i in set(inside))
     lines, results = {}, []
     for output, (sign, inside) in zip(program.outputs, factors, strict=True):
@@ -91,12 +95,12 @@ def _multiplied(program: Program, names: Sequence[str], times: str) -> tuple[lis
     return [*lines.values()], results
 
 
-def _factors(program: Program, uses: Counter[int], number: int) -> tuple[str, list[int]]:
-    """Return the sign and the factors of a product, of those that stand for themselves."""
+def _factors(program: Program, whole: Sequence[bool], number: int) -> tuple[str, list[int]]:
+    """Return the sign and the factors of a product; ``whole`` are those that are not taken apart."""
     node = program.nodes[number]
-    if node.op not in ("neg", "mul") or uses[number] > 1:
+    if node.op not in ("neg", "mul") or whole[number]:
         return "", [number]
-    parts = [_factors(program, uses, i) for i in node.args]
+    parts = [_factors(program, whole, i) for i in node.args]
     minus = (node.op == "neg") + sum(bool(sign) for sign, _ in parts)
     return "-" * (minus % 2), [i for _, found in parts for i in found]
 

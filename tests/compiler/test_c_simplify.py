@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -102,3 +103,12 @@ def test_what_several_gradients_share_is_multiplied_by_the_incoming_one_first() 
     (name,) = {output.split(" ")[0] for output in body.outputs[1:]}
     assert name != "gi"
     assert any(line.strip().startswith(f"real {name} = gi * ") for line in body.lines)
+
+
+def test_a_factor_that_hangs_on_parameters_alone_is_not_taken_apart() -> None:
+    """Its own factors are computed before the loop, where nothing hands them on."""
+    text = "exp(-b[1.0, channel] * abs(a[1.0, channel] * x - x))"
+    body = body_of(gradient(lower(parse(text))), double=False, times="gi")
+    declared = {match[1] for line in body.lines for match in [re.match(r" *(?:real|int) (\w+) =", line)] if match}
+    used = {name for line in [*body.lines, *body.outputs] for name in re.findall(r"\bv\d+\b", line)}
+    assert used <= declared
