@@ -187,7 +187,6 @@ def report(results: dict[str, Any]) -> str:
         ("the same, worst function", f"{max(means.values()):.2f}", "<= 1.3", not over),
         ("the same, 2^12 elements", f"{small:.2f}", "reported", None),
         ("fwd+bwd / eager with autograd", f"{eager:.2f}", "<= 0.4", eager <= 0.4),
-        ("fwd+bwd / sympytorch", "not measured: not installed", "<= 0.15", None),
         (f"new expression to first kernel, median of {first['n']}", f"{first['single']:.3f} s", "<= 0.2 s",
          first["single"] <= 0.2),
         (f"the same, a candidate in batches of {BATCH}", f"{first['batched']:.3f} s", "<= 0.05 s",
