@@ -144,8 +144,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {"machine": machine("actsearch", "torch", "lightning"), "settings": vars(arguments)}
-    results["settings"]["folder"] = str(arguments.folder)
+    settings = {name: value for name, value in vars(arguments).items() if name != "folder"}
+    results: dict[str, Any] = {"machine": machine("actsearch", "torch", "lightning"), "settings": settings}
     results["speed"] = speed(arguments.size, arguments.steps, arguments.rounds)
     results["agreement"] = agreement(arguments.candidates)
     how = f"Made by `benchmarks/bench_population.py`: {SPACE} on {TASK}, net {NET}, one thread."

@@ -19,6 +19,8 @@ from actsearch.errors import BenchError
 from actsearch.expr.program import lower
 from actsearch.report.timing import Function, Inputs, wait_for
 
+_CACHES = ("XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
+
 
 def built(expr: sympy.Expr, backend: str, data: Inputs) -> tuple[CompiledActivation, float]:
     """Return the function, and the seconds to its first forward and backward where nothing is cached."""
@@ -35,9 +37,9 @@ def built(expr: sympy.Expr, backend: str, data: Inputs) -> tuple[CompiledActivat
 
 @contextmanager
 def _empty_cache() -> Iterator[None]:
-    """Let kernels be built anew while the block runs; the cache on disk is neither read nor written."""
+    """Let kernels be built anew while the block runs; the caches on disk are neither read nor written."""
     with tempfile.TemporaryDirectory() as folder:
-        before = {name: os.environ.get(name) for name in ("XDG_CACHE_HOME", "TRITON_CACHE_DIR")}
+        before = {name: os.environ.get(name) for name in _CACHES}
         os.environ.update(dict.fromkeys(before, str(Path(folder) / "cache")))
         c_backend.load.cache_clear()
         try:
@@ -60,16 +62,17 @@ def eager_of(expr: sympy.Expr, data: Inputs) -> Function | None:
 
 
 def torch_compiled(eager: Function, data: Inputs) -> tuple[Function, float]:
-    """Return the formula under ``torch.compile``, and the seconds to its first forward and backward.
+    """Return the formula under ``torch.compile``, and the seconds to its first forward and backward, nothing cached.
 
     Something smaller goes through it before: what it loads once in a process is not counted.
     """
     try:
-        data.both(torch.compile(lambda x, *parameters: x * 2.0))()
-        start = time.perf_counter()
-        compiled = torch.compile(eager, dynamic=False)
-        data.both(compiled)()
-        wait_for(data.x.device)
-        return compiled, time.perf_counter() - start
+        with _empty_cache():
+            data.both(torch.compile(lambda x, *parameters: x * 2.0))()
+            start = time.perf_counter()
+            compiled = torch.compile(eager, dynamic=False)
+            data.both(compiled)()
+            wait_for(data.x.device)
+            return compiled, time.perf_counter() - start
     except Exception as error:  # Inductor needs a compiler of its own, and says so in many ways
         raise BenchError(f"torch.compile fails here: {str(error).strip().splitlines()[0]}") from error
