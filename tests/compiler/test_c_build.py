@@ -152,7 +152,9 @@ def test_an_interrupted_build_leaves_no_library(kernels: Path, tmp_path: Path, n
     assert FOUND is not None
     real = shutil.which(FOUND.command[0])
     slow = script(tmp_path, f'if [ "$1" = --version ]; then exec {real} "$@"; fi\nsleep 60\nexec {real} "$@"')
-    process = subprocess.Popen([sys.executable, "-c", RUN], env={**os.environ, "CC": slow}, stderr=subprocess.DEVNULL)
+    # a shell's background has SIGINT ignored
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {RUN}"
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "CC": slow}, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 200
     while not list(kernels.glob("building-*/source.c")):
         assert time.monotonic() < end
