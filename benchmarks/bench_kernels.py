@@ -7,10 +7,7 @@ Writes ``benchmarks/results/kernels-DATE.md`` and ``.json``, with the machine, t
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -20,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from _results import FOLDER, machine, mean, write
 
 from actsearch.compiler import c_op, compile
 from actsearch.compiler.build import c_compiler
@@ -148,31 +146,8 @@ def saved() -> int:
     return sum(t.data_ptr() != x.data_ptr() for t in found)
 
 
-def machine() -> dict[str, str]:
-    """Return what the figures depend on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    compiler = c_compiler()
-    assert compiler is not None, "needs a C compiler"
-    return {
-        "date": datetime.date.today().isoformat(),
-        "cpu": model,
-        "cores": str(os.cpu_count()),
-        "load": " ".join(f"{value:.1f}" for value in os.getloadavg()),
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "compiler": compiler.identity.splitlines()[0],
-    }
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the geometric mean."""
-    return statistics.geometric_mean(values)
-
-
-def report(results: dict[str, Any]) -> str:
-    """Return the page."""
+def page(results: dict[str, Any]) -> list[str]:
+    """Return the page's lines."""
     rows = results["speed"]
     large = [row for row in rows if row["exponent"] >= 14]
     means = {name: mean([r["to_native"] for r in large if r["function"] == name]) for name in FUNCTIONS}
@@ -196,12 +171,6 @@ def report(results: dict[str, Any]) -> str:
     ]  # fmt: skip
     word = {True: "yes", False: "**no**", None: "-"}
     lines = [
-        f"# Kernels, {results['machine']['date']}",
-        "",
-        "Made by `make bench`. Ratios within one run, each of the smallest times, taken in turns; float32.",
-        "",
-        *(f"- {key}: {value}" for key, value in results["machine"].items()),
-        "",
         "| what | measured | target | reached |",
         "|---|---|---|---|",
         *(f"| {what} | {value} | {target} | {word[reached]} |" for what, value, target, reached in figures),
@@ -226,7 +195,7 @@ def report(results: dict[str, Any]) -> str:
         lines.append(
             f"| PAU / gelu | {threads} | {cells} | {mean([r['to_gelu'] for r in row if r['exponent'] >= 14]):.2f} | |"
         )
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def main() -> None:
@@ -234,23 +203,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.4, help="for each cell of the table")
     parser.add_argument("--candidates", type=int, default=200, help="new expressions to be compiled")
-    parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     if c_op.load() is None:
         raise SystemExit("the op could not be built (it needs a C++ compiler)")
-    results = {
-        "machine": machine(),
+    compiler = c_compiler()
+    assert compiler is not None, "needs a C compiler"
+    results: dict[str, Any] = {
+        "machine": machine("torch") | {"compiler": compiler.identity.splitlines()[0]},
         "speed": speed(arguments.seconds),
         "rational": rational(arguments.seconds),
         "first_kernel": first_kernel(arguments.candidates),
         "saved": saved(),
     }
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    place = arguments.folder / f"kernels-{results['machine']['date']}"  # type: ignore[index]
-    place.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
-    place.with_suffix(".md").write_text(report(results))
-    print(report(results))
+    how = "Made by `make bench`. Ratios within one run, each of the smallest times, taken in turns; float32."
+    write("kernels", "Kernels", how, results, page(results), arguments.folder)
 
 
 if __name__ == "__main__":
