@@ -245,6 +245,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--parts", type=Path, default=Path("results") / "proxies", help="folder of what was measured")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "results")
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
     table = load_table(args.table)
     arenas = arenas_of(table, args.parts, None if args.no_measuring else args.workers)
     normalised = [arena for arena in arenas if arena.normalise]

@@ -284,6 +284,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--n-repeats", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "results")
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
     table = load_table(args.table)
     found = compare(table, args.n_repeats)
     (args.out / "multi_fidelity.md").write_text(page(found, table, args.n_repeats), encoding="utf-8")

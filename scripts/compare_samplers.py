@@ -254,6 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "results")
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
     given = [word for word in (sys.argv[1:] if argv is None else argv) if os.sep not in word and word != "--table"]
     args.command = shlex.join(["python", "scripts/compare_samplers.py", *given])
     began = time.monotonic()

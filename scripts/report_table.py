@@ -96,6 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--table", default="aquasurf_mnist1d", help="a table's name or file")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     table = load_table(args.table)
     page(table, table_path(args.table), time.perf_counter() - began, args.out)
