@@ -62,12 +62,11 @@ def page(found: Found, command: str) -> str:
     config = found.searches[0].study.user_attrs["config"]
     n_replicates, stays = len(found.bar), [found.moments(one)[1] for one in found.searches]
     first = [found.moments(one)[0] for one in found.searches]
-    middle = statistics.median(stays)
     facts = machine("actsearch", "torch", "lightning", "optuna")
     loads = ", ".join(f"{one.load:.1f}" for one in [*found.loops, *found.searches])
     del facts["load"]
     lines = [
-        f"# Wall time to what a plain loop reaches in {loop.minutes:g} minutes",
+        f"# Wall time to what a plain Optuna loop reaches in {loop.minutes:g} minutes",
         "",
         f"Made by `{command}`: {SPACE} on {TASK}, nets {' and '.join(NETS)}, {search.n_steps} steps, {PROCESSES} "
         "processes, validation accuracy, mean over the nets.",
@@ -89,11 +88,9 @@ def page(found: Found, command: str) -> str:
         "",
         "## Result",
         "",
-        f"The search's incumbent is not worse than the loop's after {loop.minutes:g} minutes, in the mean, and stays "
-        f"so to the end: from {_minutes(middle, search)} on, the median of {len(stays)} searches (range "
-        f"{_minutes(min(stays), search)} to {_minutes(max(stays), search)}); for the first time at "
-        f"{_minutes(statistics.median(first), search)} ({_minutes(min(first), search)} to "
-        f"{_minutes(max(first), search)}). Target: at most {TARGET:g} minutes. Reached: {reached(middle, TARGET)}.",
+        f"Until the search's incumbent is, in the mean, not worse than the loop's after {loop.minutes:g} minutes, and "
+        f"stays so to the end: {_told(stays, search)}. Until it is so for the first time: {_told(first, search)}. "
+        f"Target: at most {TARGET:g} min. Reached: {reached(statistics.median(stays), TARGET)}.",
         "",
         "![fresh-seed score of the incumbent over time](wall_time.png)",
         "",
@@ -148,6 +145,11 @@ def standing(incumbents: Sequence[Incumbent], minutes: float) -> Incumbent | Non
 
 def _minutes(minutes: float, search: Settings) -> str:
     return f"{minutes:.1f} min" if math.isfinite(minutes) else f"not within {search.minutes:g} min"
+
+
+def _told(moments: Sequence[float], search: Settings) -> str:
+    low, middle, high = (_minutes(value, search) for value in (min(moments), statistics.median(moments), max(moments)))
+    return f"median {middle}, range {low} to {high}, of {len(moments)} searches"
 
 
 def _interval(values: Sequence[float]) -> str:

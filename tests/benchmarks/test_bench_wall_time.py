@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,11 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from actsearch.errors import StudyError
+from actsearch.space import load_space
+from actsearch.tasks._build import build_module
+from actsearch.tasks.fit import FitJob
+from actsearch.tasks.load import load_task
+from actsearch.tasks.seeds import derive_seed
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 BEGAN = 1_000_000.0
@@ -133,13 +138,13 @@ def test_the_verdict_is_that_of_the_median_search(modules: dict[str, ModuleType]
     none, empty = search_of(modules, candidate(0, 60.0, 1.0, "tanh(x)")), search_of(modules)
     page = modules["_wall_time_page"].page
     good = page(found_of(modules, levels, early, early, late), "COMMAND")
-    assert "from 2.5 min on, the median of 3 searches (range 2.5 min to 5.0 min)" in good
+    assert "stays so to the end: median 2.5 min, range 2.5 min to 5.0 min, of 3 searches." in good
     assert "Reached: yes." in good
     assert "| 0 | 2.5 min | 2.5 min | 0.9 min | 2 | not within 6 min | +5.0 [+5.0, +5.0] |" in good
     assert "| 0 | 1 | `x/(1 + exp(-x))` | 16.7 min | 70.0 ± 2.5 |" in good
     assert "| 1 min | 60.0 ± 2.5 | 60.0 ± 2.5 | none yet |" in good
     bad = page(found_of(modules, levels, early, none, empty), "COMMAND")
-    assert "from not within 6 min on" in bad
+    assert "median not within 6 min, range 2.5 min to not within 6 min, of 3 searches." in bad
     assert "Reached: **no**." in bad
     modules["_wall_time_page"].picture(found_of(modules, levels, early, none, empty), tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
@@ -176,8 +181,6 @@ def test_kept_scores_are_not_trained_again(modules: dict[str, ModuleType], tmp_p
 
 
 def test_the_loop_has_the_space_of_the_search(modules: dict[str, ModuleType]) -> None:
-    from actsearch.space import load_space
-
     loop = modules["_optuna_loop"]
     assert len(loop.UNARY) ** 2 * len(loop.BINARY) == load_space(loop.SPACE).size()
     x = torch.linspace(-3, 3, 7)
@@ -186,6 +189,36 @@ def test_the_loop_has_the_space_of_the_search(modules: dict[str, ModuleType]) ->
         activation = loop.Lambda(loop.expression(*function.split()))
         torch.testing.assert_close(activation(x), wanted[name])
     assert torch.equal(loop.Lambda(loop.expression("beta", "beta", "+"))(x), torch.full_like(x, 2.0))
+
+
+@pytest.mark.parametrize("net", ["deep", "residual"])
+def test_replicates_of_both_sides_are_paired(
+    modules: dict[str, ModuleType], net: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, scores = modules["_optuna_loop"], modules["_wall_time_scores"]
+    seen: dict[str, Any] = {}
+
+    def train(expr: Any, net: str, n_steps: int, data_seed: int) -> float:
+        made = load_task(loop.TASK, loop.NETS).nets[net](lambda: loop.Lambda(expr))
+        seen["loop"] = made.state_dict(), data_seed
+        return 0.5
+
+    def fit(job: FitJob) -> Any:
+        assert (job.normalise, job.fresh_data, job.test) == (True, True, False)
+        seen["search"] = (
+            build_module(job).state_dict(),
+            derive_seed(job.study_seed, "mnist1d", "", job.replicate, "data"),
+        )
+        return SimpleNamespace(metric=(0.4, 0.6))
+
+    monkeypatch.setattr(scores, "train", train)
+    monkeypatch.setattr(scores, "fit", fit)
+    assert scores.score("loop", "x x gate", net, 2003, 40) == 0.5
+    assert scores.score("search", "silu", net, 2003, 40) == 0.6
+    (weights, data), (others, other_data) = seen["loop"], seen["search"]
+    assert data == other_data
+    assert weights.keys() <= others.keys()
+    assert all(torch.equal(value, others[name]) for name, value in weights.items())
 
 
 @pytest.mark.slow
