@@ -82,7 +82,8 @@ class Run:
     def seconds_to_first(self) -> float:
         """When the first candidate was asked for: before come imports and, in a search, the panel."""
         starts = [trial.datetime_start for trial in self.study.get_trials(deepcopy=False)]
-        return min((self._seconds(start) for start in starts), default=60 * self.settings.minutes)
+        begun = [self._seconds(start) for start in starts if start is not None]  # what is queued has none
+        return min(begun, default=60 * self.settings.minutes)
 
     def seconds_to(self, n: int) -> float:
         """Return when the n-th training had ended; infinite where it had not in time."""

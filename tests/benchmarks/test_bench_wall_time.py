@@ -69,6 +69,11 @@ def candidate(number: int, seconds: float, value: float, expr: str) -> FrozenTri
     return trial(number, seconds, value, outcome="finished", expr=expr)
 
 
+def queued(number: int) -> FrozenTrial:
+    """Return what a search that was ended leaves to be asked for again."""
+    return optuna.trial.create_trial(state=TrialState.WAITING, system_attrs={"fixed_params": {"a": number}})
+
+
 def loop_of(modules: dict[str, ModuleType]) -> Any:
     study = optuna.create_study(storage=optuna.storages.InMemoryStorage(), direction="maximize")
     names = {"left": "x", "right": "x", "binary": "gate"}
@@ -99,6 +104,7 @@ def test_the_incumbent_is_what_the_search_would_hand_over(modules: dict[str, Mod
         trial(4, 85.0, 2.5, outcome="duplicate", expr="x - 1"),
         candidate(5, 120.0, 3.0, "silu(x)"),
         candidate(6, 361.0, 4.0, "erf(x)"),  # too late
+        queued(7),
     )
     held = [(one.seconds, one.function) for one in search.incumbents]
     assert held == [(60.0, "sin(x)"), (120.0, "silu(x)")]
