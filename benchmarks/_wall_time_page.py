@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import cycle, takewhile
 from pathlib import Path
 
 from _optuna_loop import NETS, PROCESSES, SPACE, TASK, expression
@@ -18,7 +18,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 import actsearch
-from actsearch.report.figures.style import BEST, GREY, INK, RC, REFERENCE
+from actsearch.report.figures.style import GREY, INK, RC, REFERENCE, SERIES, label_ends
 from actsearch.study.stats import mean_interval, paired_difference
 
 TARGET = 3.0  # minutes
@@ -172,33 +172,31 @@ def _shown(incumbent: Incumbent) -> str:
 def picture(found: Found, path: Path) -> None:
     """Draw the incumbents' scores over time, a line a search, and the loop's last one with its interval."""
     search = found.searches[0].settings
+    bar = mean_interval(found.bar)
+    ends = [(100 * bar.mean, f"the loop, {found.loops[0].settings.minutes:g} min", REFERENCE)]
+    colours = [colour for colour in SERIES if colour != REFERENCE]
     with rc_context(RC):
         figure = Figure(figsize=(7.5, 3.8), layout="constrained")
         axes = figure.subplots()
-        bar = mean_interval(found.bar)
         axes.axhspan(100 * bar.low, 100 * bar.high, color=REFERENCE, alpha=0.12, linewidth=0)
-        loop = f"the loop after {found.loops[0].settings.minutes:g} minutes"
-        axes.axhline(100 * bar.mean, color=REFERENCE, label=loop)
+        axes.axhline(100 * bar.mean, color=REFERENCE)
         for name, (_, key) in BASELINES.items():
-            value = 100 * statistics.fmean(found.scores[key])
-            axes.axhline(value, color=GREY, linestyle=":")
-            axes.annotate(f"{name}, normalised", (0.0, value), color=GREY, fontsize=8, va="bottom")
-        for one in found.searches:
+            ends.append((100 * statistics.fmean(found.scores[key]), f"{name}, normalised", GREY))
+            axes.axhline(ends[-1][0], color=GREY, linestyle=":")
+        for one, colour in zip(found.searches, cycle(colours)):
             if not one.incumbents:
                 continue
             moments = [held.seconds / 60 for held in one.incumbents]
             intervals = [mean_interval(found.of(held)) for held in one.incumbents]
             means = [100 * interval.mean for interval in intervals]
-            label = "a search" if one is found.searches[0] else None
-            axes.step([*moments, search.minutes], [*means, means[-1]], where="post", color=BEST, alpha=0.8, label=label)
-            axes.errorbar(
-                moments, means, [100 * (i.high - i.mean) for i in intervals], fmt="o", color=BEST, markersize=3,
-                linewidth=0.7, alpha=0.8,
-            )  # fmt: skip
+            axes.step([*moments, search.minutes], [*means, means[-1]], where="post", color=colour, alpha=0.8)
+            halves = [100 * (interval.high - interval.mean) for interval in intervals]
+            axes.errorbar(moments, means, halves, fmt="o", color=colour, markersize=3, linewidth=0.7, alpha=0.8)
+            ends.append((means[-1], f"search {one.settings.seed}", colour))
         axes.axvline(TARGET, color=INK, linewidth=0.8, linestyle="--")
-        axes.annotate("target", (TARGET, 1.0), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+        axes.annotate(" target", (TARGET, 1.0), xycoords=("data", "axes fraction"), fontsize=8, va="top")
         axes.set_xlim(0, search.minutes)
         axes.set_xlabel("minutes since the search was started")
         axes.set_title("Fresh-seed validation accuracy of the incumbent, percent")
-        axes.legend(frameon=False, loc="lower right")
+        label_ends(axes, ends)
         figure.savefig(path, dpi=150)
