@@ -75,19 +75,37 @@ class CKernels:
         dim = python_op.channel_dim(x, tensors)
         if dim is None:
             return self._by_element(x, tensors)
-        loops = load(self.program, NAMES[x.dtype], dim >= 0)
+        loops = self._load(x.dtype, dim >= 0)
         if loops is None:
-            self.served = False
             return None
         op = c_op.ready()
         if op is None:  # no C++ compiler, or it is still at work: the same kernels through a slower door
             return python_op.run(loops, self.second, dim, x, tensors)
-        if (x.dtype, dim >= 0) not in self._made:
-            if self._handle is None:
-                self._handle, self.run = op.make_kernel(len(self.program.parameters), self.second)
-            op.set_loops(self._handle, _SLOTS[x.dtype], dim >= 0, loops.value, loops.slopes)
-            self._made.add((x.dtype, dim >= 0))
+        self._make(op, x.dtype, dim >= 0, loops)
         return self.run(x, *tensors)
+
+    def handle(self, x: torch.Tensor, *parameters: torch.Tensor) -> int | None:
+        """Return by what the op's ``run_slices`` knows the kernels for such tensors, built first; None: it does not."""
+        if not self.served or not eager(x) or (dim := python_op.channel_dim(x, parameters)) is None:
+            return None
+        loops, op = self._load(x.dtype, dim >= 0), c_op.ready()
+        if loops is None or op is None:
+            return None
+        return self._make(op, x.dtype, dim >= 0, loops)
+
+    def _load(self, dtype: torch.dtype, channels: bool) -> Loops | None:
+        loops = load(self.program, NAMES[dtype], channels)
+        self.served = loops is not None
+        return loops
+
+    def _make(self, op: Any, dtype: torch.dtype, channels: bool, loops: Loops) -> int:
+        """Tell the op the loops, unless it knows them."""
+        if self._handle is None:
+            self._handle, self.run = op.make_kernel(len(self.program.parameters), self.second)
+        if (dtype, channels) not in self._made:
+            op.set_loops(self._handle, _SLOTS[dtype], channels, loops.value, loops.slopes)
+            self._made.add((dtype, channels))
+        return self._handle
 
     def _by_element(self, x: torch.Tensor, parameters: Sequence[torch.Tensor]) -> torch.Tensor | None:
         """Return the function where parameters have the shape of ``x``: each element is a channel of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -30,6 +31,7 @@ class CompiledActivation:
         parameters: Its learnable parameters, in the order of arguments.
         source: The generated source, to be read.
         backend: What runs it where it can: "c", "triton", "auto" (C on the CPU, Triton on CUDA) or "reference".
+        kernels: Its C kernels; None where the backend has none.
     """
 
     def __init__(self, expr: sympy.Expr, backend: str = "reference") -> None:
@@ -38,10 +40,17 @@ class CompiledActivation:
         self.backend = _available() if backend == "auto" else backend
         self.parameters: tuple[Parameter, ...] = parameters_of(expr)
         self._starts = tuple(torch.tensor(float(parameter.start), dtype=torch.float64) for parameter in self.parameters)
-        program = lower(expr)
-        self._run = reference.build(program)
-        self._kernels = CKernels(program, self._run.backward) if self.backend in ("c", "auto") else None
-        self._triton = TritonKernels(program, self._run.backward) if self.backend in ("triton", "auto") else None
+        self._program = lower(expr)
+        self.kernels = CKernels(self._program, self._second) if self.backend in ("c", "auto") else None
+        self._triton = TritonKernels(self._program, self._second) if self.backend in ("triton", "auto") else None
+
+    @cached_property
+    def _run(self) -> reference.Reference:
+        """The reference, made when it is first needed: where kernels serve it never is."""
+        return reference.build(self._program)
+
+    def _second(self, *args: Any) -> Any:
+        return self._run.backward(*args)
 
     @property
     def source(self) -> str:
@@ -62,7 +71,7 @@ class CompiledActivation:
             CompileError: ``x`` is not a dense floating-point tensor, or the parameters are too many, too few, too large
                 or no numbers.
         """
-        kernels = self._kernels
+        kernels = self.kernels
         if kernels is not None and not torch.compiler.is_compiling() and (y := kernels.run(x, *parameters)) is not None:
             return y
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
@@ -77,7 +86,7 @@ class CompiledActivation:
                 _check(parameter, value, x)
             elif not isinstance(value, float) and not hasattr(value, "__float__"):
                 raise CompileError(f"the parameter {parameter.name!r} is {_kind(value)}, not a number or a tensor")
-        for backend in () if torch.compiler.is_compiling() else (self._kernels, self._triton):
+        for backend in () if torch.compiler.is_compiling() else (self.kernels, self._triton):
             if backend is not None and (y := backend(x, *parameters)) is not None:
                 return y
         if x.layout in _NO_ELEMENTWISE:

@@ -110,8 +110,7 @@ std::vector<const void*> pointers(const variable_list& arrays) {
   return result;
 }
 
-Tensor value(const Loops& loops, const Tensor& x, const variable_list& parameters, const Layout& layout) {
-  Tensor y = empty_as(x);
+void value(const Loops& loops, const Tensor& x, const Tensor& y, const variable_list& parameters, const Layout& layout) {
   const variable_list arrays = as_arrays(x, parameters, layout);
   const auto p = pointers(arrays);
   if (!layout.channels) {
@@ -126,7 +125,6 @@ Tensor value(const Loops& loops, const Tensor& x, const variable_list& parameter
       run(at_item(x, from * row), at_item_mutable(y, from * row), p.data(), to - from, layout.channels, layout.inner);
     });
   }
-  return y;
 }
 
 // Sums of the columns of n rows, in the rows' order, compensated (Neumaier).
@@ -162,9 +160,9 @@ int64_t rows_of_group(int64_t outer, int64_t row) {
   return std::max({(outer + kGroups - 1) / kGroups, worth, std::min<int64_t>(outer, kRows)});
 }
 
-variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const variable_list& parameters,
-                     const Layout& layout) {
-  Tensor gx = empty_as(x);
+// Writes the gradient in x into gx, and returns those of the parameters.
+variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const Tensor& gx,
+                     const variable_list& parameters, const Layout& layout) {
   const variable_list arrays = as_arrays(x, parameters, layout);
   const auto p = pointers(arrays);
   const int64_t n = (int64_t)parameters.size();
@@ -173,7 +171,7 @@ variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const
     at::parallel_for(0, x.numel(), kGrain, [&](int64_t from, int64_t to) {
       run(at_item(x, from), at_item(g, from), at_item_mutable(gx, from), p.data(), nullptr, to - from);
     });
-    return {gx};
+    return {};
   }
   const int64_t width = layout.channels ? layout.channels : 1;
   std::vector<double> parts;
@@ -205,7 +203,7 @@ variable_list slopes(const Loops& loops, const Tensor& x, const Tensor& g, const
     for (size_t i = 0; i < rests.size(); i++) parts[i] -= rests[i];
   }
   const std::vector<double> total = summed(std::move(parts), n * width);
-  variable_list result{gx};
+  variable_list result;
   for (int64_t j = 0; j < n; j++) {
     const double* first = total.data() + j * width;
     const bool whole = parameters[j].numel() == 1 && width > 1;
@@ -224,6 +222,14 @@ variable_list second(const Kernel& kernel, const Tensor& x, const Tensor& g, con
   return grads.cast<variable_list>();
 }
 
+// The gradient with the type and the memory of x.
+Tensor like(const Tensor& x, const Tensor& gradient) {
+  const Tensor g = gradient.to(x.scalar_type());
+  // what is negative, or zero, by a mark has other numbers in its memory, or no memory
+  const bool marked = g.is_neg() || g._is_zerotensor();
+  return marked || g.strides() != x.strides() ? at::empty_like(x).copy_(g) : g;
+}
+
 struct Run : torch::autograd::Function<Run> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, at::TensorList list, int64_t kernel, int64_t dim) {
     const variable_list parameters = list.vec();
@@ -237,7 +243,9 @@ struct Run : torch::autograd::Function<Run> {
 
   static Tensor direct(const Kernel& kernel, const Tensor& x, const variable_list& parameters, int64_t dim) {
     const Tensor read = readable(x, dim) ? x : x.contiguous();
-    return value(kernel.loops[slot(x.scalar_type())][dim >= 0], read, parameters, layout_of(read, dim));
+    Tensor y = empty_as(read);
+    value(kernel.loops[slot(x.scalar_type())][dim >= 0], read, y, parameters, layout_of(read, dim));
+    return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -253,15 +261,70 @@ struct Run : torch::autograd::Function<Run> {
       result = second(kernel, x, grads[0], parameters);
     } else {
       const Tensor read = readable(x, dim) ? x : x.contiguous();
-      Tensor g = grads[0].to(x.scalar_type());
-      // what is negative, or zero, by a mark has other numbers in its memory, or no memory
-      const bool marked = g.is_neg() || g._is_zerotensor();
-      if (marked || g.strides() != read.strides()) g = at::empty_like(read).copy_(g);
-      result = slopes(kernel.loops[slot(x.scalar_type())][dim >= 0], read, g, parameters, layout_of(read, dim));
+      const Tensor gx = empty_as(read);
+      result = slopes(kernel.loops[slot(x.scalar_type())][dim >= 0], read, like(read, grads[0]), gx, parameters,
+                      layout_of(read, dim));
+      result.insert(result.begin(), gx);
     }
     result.push_back(Tensor());
     result.push_back(Tensor());
     return result;
+  }
+};
+
+// Many kernels at once: each has a slice of one stack, whose first dimension counts slices. The others are zero.
+struct RunSlices : torch::autograd::Function<RunSlices> {
+  typedef std::vector<int64_t> Numbers;
+
+  // For the slice numbers[i] serves kernels[i], with the next counts[i] of the parameters.
+  static Tensor forward(AutogradContext* ctx, const Tensor& stack, at::TensorList list, const Numbers& numbers,
+                        const Numbers& kernels, const Numbers& counts) {
+    const Tensor x = stack.contiguous();
+    variable_list saved{x};
+    saved.insert(saved.end(), list.begin(), list.end());
+    ctx->save_for_backward(saved);
+    ctx->saved_data["numbers"] = numbers;
+    ctx->saved_data["kernels"] = kernels;
+    ctx->saved_data["counts"] = counts;
+    Tensor y = empty_as(x);
+    each(x, y, list.begin(), numbers, kernels, counts,
+         [&](const Loops& loops, const Tensor& part, const Tensor& into, const variable_list& own, const Layout& layout,
+             int64_t) { value(loops, part, into, own, layout); });
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "a stack of activations has no second derivatives");
+    const variable_list saved = ctx->get_saved_variables();
+    const Tensor& x = saved[0];
+    const Tensor g = like(x, grads[0]), gx = empty_as(x);
+    variable_list result{gx};
+    each(x, gx, saved.data() + 1, ctx->saved_data["numbers"].toIntVector(), ctx->saved_data["kernels"].toIntVector(),
+         ctx->saved_data["counts"].toIntVector(),
+         [&](const Loops& loops, const Tensor& part, const Tensor& into, const variable_list& own, const Layout& layout,
+             int64_t number) {
+           for (Tensor& found : slopes(loops, part, g.select(0, number), into, own, layout))
+             result.push_back(std::move(found));
+         });
+    result.insert(result.end(), 3, Tensor());
+    return result;
+  }
+
+  template <class Parameters, class Call>
+  static void each(const Tensor& x, const Tensor& y, Parameters first, const Numbers& numbers, const Numbers& kernels,
+                   const Numbers& counts, const Call& call) {
+    std::vector<bool> is_served(x.size(0));
+    for (size_t i = 0; i < numbers.size(); i++) {
+      const variable_list own(first, first + counts[i]);
+      first += counts[i];
+      const Tensor part = x.select(0, numbers[i]);
+      const int64_t dim = channel_dim(part, own);
+      const Loops& loops = ((const Kernel*)kernels[i])->loops[slot(x.scalar_type())][dim >= 0];
+      call(loops, part, y.select(0, numbers[i]), own, layout_of(part, dim), numbers[i]);
+      is_served[numbers[i]] = true;
+    }
+    for (int64_t k = 0; k < x.size(0); k++)
+      if (!is_served[k]) y.select(0, k).zero_();
   }
 };
 
@@ -314,6 +377,12 @@ pybind11::tuple make_kernel(size_t n_parameters, pybind11::object second) {
   return pybind11::make_tuple((int64_t)kernel, function);
 }
 
+Tensor run_slices(const Tensor& x, const variable_list& parameters, const std::vector<int64_t>& numbers,
+                  const std::vector<int64_t>& kernels, const std::vector<int64_t>& counts) {
+  pybind11::gil_scoped_release release;
+  return RunSlices::apply(x, at::TensorList(parameters), numbers, kernels, counts);
+}
+
 void set_loops(int64_t kernel, int slot, bool channels, int64_t value, int64_t slopes) {
   ((Kernel*)kernel)->loops[slot][channels] = {value, slopes};
 }
@@ -323,4 +392,5 @@ void set_loops(int64_t kernel, int slot, bool channels, int64_t value, int64_t s
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("make_kernel", &make_kernel);
   m.def("set_loops", &set_loops);
+  m.def("run_slices", &run_slices);
 }

@@ -86,9 +86,16 @@ class Activation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), of the shape and dtype of ``x``."""
-        if not self.slots:
-            return self.compiled(x)
-        return self.compiled(x, *[self._value_for(slot, x) for slot in self.slots])
+        return self.compiled(x, *self.arguments(x)) if self.slots else self.compiled(x)
+
+    @property
+    def noise(self) -> float:
+        """The largest relative noise of parameters in training; 0 without."""
+        return 0.0
+
+    def arguments(self, x: Tensor) -> list[Tensor]:
+        """Return the parameters' values, each shaped so that it broadcasts along the channels of ``x``."""
+        return [self._value_for(slot, x) for slot in self.slots]
 
     @property
     def n_channels(self) -> int | None:
@@ -162,7 +169,6 @@ class Activation(nn.Module):
         return self._value(slot)
 
     def _value_for(self, slot: Slot, x: Tensor) -> Tensor:
-        """Return a value shaped so that it broadcasts along the input's channels."""
         value = self._value(slot)
         if not slot.per_channel:
             return value

@@ -37,7 +37,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Objective:
-    """How candidates are fitted and judged."""
+    """How candidates are fitted and judged.
+
+    ``is_pruned``: whether a candidate may end at a rung; else fits run through to the end of their cell.
+    """
 
     plan: Plan
     scale: Scale
@@ -45,6 +48,7 @@ class Objective:
     reduction_factor: int
     state_folder: Path | None
     sizes: Sizes = field(default_factory=dict)
+    is_pruned: bool = True
 
     def size(self, candidate: Candidate) -> Size:
         """Return how many candidates are fitted at once in the cell where a candidate is."""
@@ -58,6 +62,7 @@ class Objective:
     def jobs(self, candidate: Candidate) -> tuple[FitJob, ...]:
         """Return the jobs, one a replicate, that take a candidate to its next report, or to where it was before."""
         cell, rung = self.plan.reports[candidate.n_reports]
+        rung = rung if self.is_pruned else len(cell.rungs) - 1
         for at, before in self.plan.reports[candidate.n_reports : candidate.n_reports_before]:
             rung = before if at.key == cell.key else rung
         return tuple(

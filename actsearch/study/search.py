@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.pruners import NopPruner
 
 from actsearch.errors import StudyError
 from actsearch.expr.resolve import to_expr
@@ -261,7 +262,8 @@ def _search(
     sizes: Sizes,
 ) -> None:
     replicates = range(settings.n_search_replicates)
-    objective = Objective(plan, scale, replicates, settings.reduction_factor, states, sizes)
+    is_pruned = not isinstance(study.pruner, NopPruner)
+    objective = Objective(plan, scale, replicates, settings.reduction_factor, states, sizes, is_pruned)
     loop = Loop(
         study,
         space,

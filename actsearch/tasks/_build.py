@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import nn
 
@@ -49,14 +51,17 @@ def build_data(job: FitJob) -> LightningDataModule:
     return data
 
 
-def learned(module: nn.Module) -> str | None:
-    """Return the activations with their learned values, a line each; None when nothing in them learns."""
-    return learned_of([part for part in module.modules() if isinstance(part, Activation)])
+def activations_of(module: nn.Module) -> list[Activation]:
+    """Return the activations of a net, in its order."""
+    return [part for part in module.modules() if isinstance(part, Activation)]
 
 
-def learned_of(activations: Sequence[Activation]) -> str | None:
-    """Return activations with their learned values, a line each; None when nothing in them learns."""
-    if not any(True for part in activations for _ in part.parameters()):
+def learned(job: FitJob, activations: Sequence[Activation]) -> str | None:
+    """Return activations with their learned values, a line each; None when nothing in them learns.
+
+    Only of a whole fit: it takes longer than the steps to an early rung.
+    """
+    if job.stop_step < job.rungs[-1] or not any(True for part in activations for _ in part.parameters()):
         return None
     return "\n".join(part.learned for part in activations)
 
@@ -65,17 +70,27 @@ class _Factory:
     """Gives a fresh activation of the candidate at each call (one for all, if it is shared), and counts the calls."""
 
     def __init__(self, job: FitJob) -> None:
-        self.first = make(job.spec, normalise=job.normalise, channel_dim=job.task.channel_dim)
+        self.first = _copy(_template(job.spec, job.normalise, job.task.channel_dim, torch.get_default_dtype()))
         self.n_made = 0
 
     def __call__(self) -> nn.Module:
         self.n_made += 1
         if getattr(self.first, "is_shared", False):
             return self.first
-        # a copy costs a hundredth of making it anew, where it shares the expressions, which never change
-        parts = [vars(part) for part in self.first.modules() if isinstance(part, Activation)]
-        shared = [part[name] for part in parts for name in ("expr", "slots", "formula") if name in part]
-        return copy.deepcopy(self.first, {id(one): one for one in shared})
+        return _copy(self.first)
+
+
+@lru_cache(maxsize=256)
+def _template(spec: str, normalise: bool, channel_dim: int, dtype: torch.dtype) -> nn.Module:
+    """Return the activation that others are copies of; a candidate is fitted several times in one process."""
+    return make(spec, normalise=normalise, channel_dim=channel_dim)
+
+
+def _copy(activation: nn.Module) -> nn.Module:
+    """Return a copy, at a hundredth of the cost of making it anew: it shares the expressions, which never change."""
+    parts = [vars(part) for part in activations_of(activation)]
+    shared = [part[name] for part in parts for name in ("expr", "slots", "formula") if name in part]
+    return copy.deepcopy(activation, {id(one): one for one in shared})
 
 
 def _gain(activation: nn.Module) -> float:

@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningDataModule
 
+from actsearch.compiler import c_op
 from actsearch.compiler.c_prefetch import prefetch
 from actsearch.errors import TaskError
 from actsearch.nn.activation import Activation
@@ -71,15 +72,16 @@ def _fit(
     except MisconfigurationException as error:
         raise TaskError(f"{jobs[0].where}: {error}") from error
     tested = _test(jobs[0], module, data) if jobs[0].test else [None] * len(jobs)
+    n_parameters = module.stack.n_parameters()
     return tuple(
         make_result(
             member.job,
             member.rows,
             member.reason,
             seconds=session.seconds(member),
-            n_parameters=module.stack.n_parameters(k),
+            n_parameters=n_parameters[k],
             test_metric=tested[k],
-            learned=None if member.reason else _build.learned_of(module.stack.activations[k]),
+            learned=None if member.reason else _build.learned(member.job, module.stack.activations[k]),
         )
         for k, member in enumerate(members)
     )
@@ -93,6 +95,7 @@ def _test(job: FitJob, module: Population, data: LightningDataModule) -> list[fl
 
 def _prefetch(modules: Sequence[Any], job: FitJob) -> None:
     """Have all kernels built, many in one call of the compiler, while the population is put together."""
+    c_op.load()  # here a slower door would be much slower
     exprs = [part.expr for module in modules for part in module.modules() if isinstance(part, Activation)]
     is_double = "64" in str(job.task.trainer_options.get("precision", ""))
     prefetch(dict.fromkeys(exprs), torch.float64 if is_double else torch.float32)

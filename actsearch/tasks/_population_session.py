@@ -88,9 +88,9 @@ class PopulationSession(Progress):
     ) -> None:
         """Note everybody's loss."""
         assert isinstance(pl_module, Population)
-        for member, loss in zip(self.members, pl_module.losses.tolist(), strict=True):
+        for k, (member, loss) in enumerate(zip(self.members, pl_module.losses.tolist(), strict=True)):
             if not math.isfinite(loss):
-                member.reason = member.reason or f"the training loss is {loss} at step {self.step}"
+                self._give_up(pl_module, k, f"the training loss is {loss} at step {self.step}")
             member.losses.append(loss)
         if self.step in self.job.rungs:
             self._check_weights(pl_module)
@@ -110,7 +110,7 @@ class PopulationSession(Progress):
             loss = math.nan if losses is None else losses[k]
             for name, value in ((self.job.task.metric, metrics[k]), ("val_loss", 0.0 if losses is None else loss)):
                 if not math.isfinite(value):
-                    member.reason = member.reason or f"{name} is {value} at step {self.step}"
+                    self._give_up(pl_module, k, f"{name} is {value} at step {self.step}")
             if not member.reason:
                 trained = math.fsum(member.losses) / len(member.losses) if member.losses else math.nan
                 member.rows.append((self.step, metrics[k], loss, trained))
@@ -152,15 +152,20 @@ class PopulationSession(Progress):
         return member.seconds_before + self.elapsed / len(self.members)
 
     def _check_weights(self, module: Population) -> None:
+        own = module.stack.own()
         for name, parameter in module.stack.stacked().items():
-            finite = torch.isfinite(parameter.detach()).flatten(1).all(1).tolist()
-            for member, is_finite in zip(self.members, finite, strict=False):
-                if not is_finite:
-                    member.reason = member.reason or f"{name} is not finite at step {self.step}"
-        for member, own in zip(self.members, module.stack.own(), strict=True):
-            for name, parameter in own.items():
+            for k in torch.isfinite(parameter.detach()).flatten(1).all(1)[: len(own)].logical_not().nonzero():
+                self._give_up(module, int(k), f"{name} is not finite at step {self.step}")
+        for k, parameters in enumerate(own):
+            for name, parameter in parameters.items():
                 if not torch.isfinite(parameter).all():
-                    member.reason = member.reason or f"{name} is not finite at step {self.step}"
+                    self._give_up(module, k, f"{name} is not finite at step {self.step}")
+
+    def _give_up(self, module: Population, k: int, reason: str) -> None:
+        """Note why a member has diverged, the first time."""
+        if not self.members[k].reason:
+            self.members[k].reason = reason
+            module.stack.drop(k)
 
 
 def values_of(measured: dict[str, torch.Tensor], name: str, where: str) -> list[float]:

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from actsearch.compiler import c_op
 from actsearch.nn.activation import Activation
-from actsearch.tasks._population_kernels import Kernels
 
 
 @dataclass(eq=False)
@@ -82,64 +82,61 @@ class Slots(nn.Module):
         result: Tensor = OnStacks.apply(self._function, self._index.member, x)  # type: ignore[no-untyped-call]
         return result
 
+    def drop(self, member: int) -> None:
+        """Make a member's slice padding: it has diverged."""
+        self.members[member] = None
+        self._tables.clear()
+
     def _on_stack(self, x: Tensor) -> Tensor:
         key = x.dtype, x.shape
         if key not in self._tables:
             self._tables[key] = _Table(self.members, x)
-        table = self._tables[key]
-        y: Tensor = _Each.apply(table, x, *table.parameters)  # type: ignore[no-untyped-call]
-        return y
+        return self._tables[key](x)
 
 
 class _Table:
     """Who computes which slice, for stacks of one type and shape.
 
+    Activations with C kernels are computed in one call for all of them; what a member's slice holds then is, to the
+    bit, what its activation gives by itself. The others run one by one, and padding gives zeros.
+
+    Args:
+        members: everybody's activation at one place; None is padding.
+        x: a stack, shape (K, ...).
+
     Attributes:
-        kernels: members with C kernels.
-        modules: member -> its activation, which runs with autograd of its own.
-        zeros: members that are padding.
-        parameters: what the members learn: those with kernels, then the others.
+        served: the members with kernels, and their activations.
+        modules: the other ones.
     """
 
     def __init__(self, members: dict[int, Activation | None], x: Tensor) -> None:
-        self.kernels = Kernels(members, x.contiguous())
-        self.zeros = [k for k, part in members.items() if part is None]
-        self.modules = {k: part for k, part in members.items() if part is not None and k not in self.kernels.served}
-        others = (parameter for part in self.modules.values() for parameter in part.parameters())
-        self.parameters = [*self.kernels.parameters, *others]
+        parts = {k: part for k, part in members.items() if part is not None}
+        handles = {k: handle for k, part in parts.items() if (handle := _handle(part, x[0])) is not None}
+        self.served = {k: parts[k] for k in handles}
+        self.modules = {k: part for k, part in parts.items() if k not in handles}
+        self._op = c_op.ready()
+        self._slices = list(handles), list(handles.values()), [len(part.slots) for part in self.served.values()]
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return everybody's function of their slice."""
+        y = self._of_kernels(x)
+        if not self.modules:
+            return y
+        inputs, outputs = x.unbind(), list(y.unbind())
+        for k, module in self.modules.items():
+            outputs[k] = module(inputs[k])
+        return torch.stack(outputs)
 
-class _Each(torch.autograd.Function):
-    """All slices of one stack, each by what the table has for it. Saves the input; kernels recompute in backward."""
-
-    @staticmethod
-    def forward(ctx: Any, table: _Table, x: Tensor, *parameters: Tensor) -> Tensor:
-        x = x.contiguous()
-        y = torch.empty_like(x)
-        if x.numel():
-            table.kernels.value(x, y)
-        ctx.table, ctx.graphs = table, {}
-        with torch.set_grad_enabled(any(ctx.needs_input_grad)):
-            for k, module in table.modules.items():
-                part = x[k].detach().requires_grad_(any(ctx.needs_input_grad))
-                ctx.graphs[k] = part, module(part)
-                y[k] = ctx.graphs[k][1].detach()
-        for k in table.zeros:
-            y[k].zero_()
-        ctx.save_for_backward(x)
+    def _of_kernels(self, x: Tensor) -> Tensor:
+        if self._op is None:
+            return torch.zeros_like(x)
+        example = x[0]
+        arguments = [argument for part in self.served.values() for argument in part.arguments(example)]
+        y: Tensor = self._op.run_slices(x, arguments, *self._slices)
         return y
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        (x,) = ctx.saved_tensors
-        gradient = gradient.to(x.dtype).contiguous()
-        result = torch.empty_like(x)
-        found = ctx.table.kernels.slopes(x, gradient, result)
-        for k, (part, y) in ctx.graphs.items():
-            own = list(ctx.table.modules[k].parameters())
-            result[k], *rest = torch.autograd.grad(y, [part, *own], gradient[k], materialize_grads=True)
-            found += rest
-        for k in ctx.table.zeros:
-            result[k].zero_()
-        return None, result, *found
+
+def _handle(part: Activation, x: Tensor) -> int | None:
+    """Return what the op knows an activation's kernels by; None: it has none for such a slice."""
+    kernels = part.compiled.kernels
+    return None if kernels is None or part.noise else kernels.handle(x, *part.arguments(x))

@@ -8,10 +8,14 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
 from actsearch.nn.activation import Activation
+from actsearch.tasks._build import activations_of
+from actsearch.tasks._population_layers import take_over
 from actsearch.tasks._population_slots import Index, Slots
+
+Place = tuple[dict[str, Any], str]  # a module's own table of parameters or buffers, and a name in it
 
 
 class Unstackable(Exception):
@@ -41,35 +45,51 @@ class Stack(nn.Module):
         _check_apart(members)
         self.n, self.width = len(members), width
         self.module = members[0]
-        self.activations = [_activations(member) for member in members]
+        self.activations = [activations_of(member) for member in members]
         self.logged: dict[str, dict[str, Any]] = {}
         self._values: dict[str, Tensor] = {}
         self._index = Index()
-        _stack_weights([*members, *[members[0]] * (width - self.n)])
+        self._places = _stack_weights([*members, *[members[0]] * (width - self.n)])
         _place_slots(members, width, self._index)
+        for part in self.module.modules():
+            take_over(part, self._index)
         self.module.log, self.module.log_dict = self._log, self._log_dict  # type: ignore[method-assign, assignment]
-        self._step = (_Step(self.module),)  # in a tuple, so that the module is registered once
         self._members: Tensor
         self.register_buffer("_members", torch.arange(width), persistent=False)
         own = {id(p) for parameters in self.own() for p in parameters.values()}
-        self._stacked = {name: p for name, p in self._step[0].named_parameters() if id(p) not in own}
+        self._stacked = {name: p for name, p in self.module.named_parameters() if id(p) not in own}
 
     def forward(self, step: str, *arguments: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Run a step of the module; return its losses and what it logged, each of shape (width,)."""
+        stacks = [table[name] for table, name in self._places]
 
-        def one(weights: dict[str, Tensor], member: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def one(slices: list[Tensor], member: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             self._index.member, self._values = member, {}
-            result = functional_call(self._step[0], weights, (step, *arguments))
+            self._put(slices)
+            result = getattr(self.module, step)(*arguments)
             loss = result.get("loss") if isinstance(result, Mapping) else result
             return loss if isinstance(loss, Tensor) else member, self._values
 
-        weights: dict[str, Tensor] = {**self._stacked, **dict(self._step[0].named_buffers())}
-        losses, values = vmap(one, randomness="same")(weights, self._members)
+        try:
+            losses, values = vmap(one, randomness="same")(stacks, self._members)
+        finally:
+            self._put(stacks)
         return losses, values
+
+    def _put(self, tensors: Sequence[Tensor]) -> None:
+        """Put weights and buffers where the module has them: torch.func.functional_call takes a millisecond for it."""
+        for (table, name), tensor in zip(self._places, tensors, strict=True):
+            table[name] = tensor
+
+    def drop(self, member: int) -> None:
+        """Take a member that has diverged out of the activations' work."""
+        for part in self.module.modules():
+            if isinstance(part, Slots):
+                part.drop(member)
 
     def stacked(self) -> dict[str, nn.Parameter]:
         """Return the stacked parameters by their names in the member's module."""
-        return {name.removeprefix("module."): p for name, p in self._stacked.items()}
+        return dict(self._stacked)
 
     def buffers_of_module(self) -> dict[str, Tensor]:
         """Return the stacked buffers by their names in the member's module."""
@@ -84,11 +104,10 @@ class Stack(nn.Module):
                     found[int(member)] |= {f"{path}.{name}": p for name, p in activation.named_parameters()}
         return found
 
-    def n_parameters(self, member: int) -> int:
-        """Return the trainable numbers of one member."""
-        parts = [p[0] for p in self._stacked.values()] + list(self.own()[member].values())
-        flags = [p.requires_grad for p in self._stacked.values()] + [True] * len(self.own()[member])
-        return sum(part.numel() for part, is_trained in zip(parts, flags, strict=True) if is_trained)
+    def n_parameters(self) -> list[int]:
+        """Return the trainable numbers of each member."""
+        shared = sum(p[0].numel() for p in self._stacked.values() if p.requires_grad)
+        return [shared + sum(p.numel() for p in own.values()) for own in self.own()]
 
     def _log(self, name: str, value: Any, *arguments: Any, **options: Any) -> None:
         if arguments or not isinstance(value, Tensor | int | float):
@@ -99,21 +118,6 @@ class Stack(nn.Module):
     def _log_dict(self, values: Mapping[str, Any], **options: Any) -> None:
         for name, value in values.items():
             self._log(name, value, **options)
-
-
-class _Step(nn.Module):
-    """Calls one method of a module, for functional_call."""
-
-    def __init__(self, module: LightningModule) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, step: str, *arguments: Any) -> Any:
-        return getattr(self.module, step)(*arguments)
-
-
-def _activations(module: nn.Module) -> list[Activation]:
-    return [part for part in module.modules() if isinstance(part, Activation)]
 
 
 def _check_apart(members: Sequence[LightningModule]) -> None:
@@ -132,8 +136,9 @@ def _owners(module: nn.Module) -> dict[str, nn.Module]:
     return {path: part for path, part in parts if not isinstance(part, Activation)}
 
 
-def _stack_weights(members: Sequence[LightningModule]) -> None:
-    """Replace the first member's parameters and buffers by stacks of everybody's."""
+def _stack_weights(members: Sequence[LightningModule]) -> list[Place]:
+    """Replace the first member's parameters and buffers by stacks of everybody's, and return where they are."""
+    places: list[Place] = []
     owners = [_owners(member) for member in members]
     if any(one.keys() != owners[0].keys() for one in owners):
         raise Unstackable("does not have the same parts for every candidate")
@@ -151,6 +156,8 @@ def _stack_weights(members: Sequence[LightningModule]) -> None:
                     parts = [getattr(one[path], table).get(name) for one in owners[1:]]
                     made[id(first)] = _stack([first, *parts], f"{path}.{name}")
                 getattr(owner, table)[name] = made[id(first)]
+                places.append((getattr(owner, table), name))
+    return places
 
 
 def _stack(parts: Sequence[Any], name: str) -> Tensor:

@@ -67,7 +67,7 @@ def _fit(job: FitJob, file: StateFile) -> FitResult:
         seconds=session.seconds,
         n_parameters=session.n_parameters,
         test_metric=test_metric,
-        learned=None if reason else _build.learned(module),
+        learned=None if reason else _build.learned(job, _build.activations_of(module)),
     )
 
 

@@ -248,8 +248,8 @@ def silu_is_right() -> None:
     x = torch.linspace(-3, 3, 50)
     f = compile("x * sigmoid(x)", "c")
     torch.testing.assert_close(f(x), torch.nn.functional.silu(x))
-    assert f._kernels is not None
-    assert f._kernels.served  # by a kernel, not by the reference
+    assert f.kernels is not None
+    assert f.kernels.served  # by a kernel, not by the reference
 
 
 def cut(content: bytes) -> list[bytes]:

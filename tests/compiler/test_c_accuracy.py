@@ -72,7 +72,7 @@ def _check(name: str, points: list[float], dtype: torch.dtype) -> None:
     points = torch.tensor(points, dtype=torch.float64).to(dtype).tolist()
     starts = {parameter: parameter.start for parameter in parameters_of(expr)}
     both = [_orders(expr, points, dtype, backend) for backend in ("c", "reference")]
-    assert compile(expr, "c")._kernels.served  # type: ignore[union-attr]
+    assert compile(expr, "c").kernels.served  # type: ignore[union-attr]
     for order, (ours, theirs) in enumerate(zip(*both, strict=True)):
         terms = _terms(derivative(lower(expr), (order,)) if order else lower(expr), points)
         for point, y, z, term in zip(points, ours, theirs, terms, strict=True):

@@ -328,8 +328,8 @@ def test_the_python_op_gives_the_bits_of_the_cpp_op(dtype: torch.dtype, monkeypa
         assert dim is not None
         loops = c_backend.load(lower(f.expr), c_backend.NAMES[dtype], dim >= 0)
         assert loops is not None
-        assert f._kernels is not None
-        return python_op.run(loops, f._kernels.second, dim, x, p)
+        assert f.kernels is not None
+        return python_op.run(loops, f.kernels.second, dim, x, p)
 
     for shape in (x, x[0, 0], x.contiguous(memory_format=torch.channels_last), x[::2], x[:0]):
         for a in (torch.tensor(1.3), channel) if shape.dim() == 4 else (torch.tensor(1.3),):

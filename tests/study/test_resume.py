@@ -76,7 +76,7 @@ def test_an_interrupted_candidate_continues_from_its_state(tmp_path: Path, monke
         return fit(job, **settings)
 
     monkeypatch.setattr(module, "fit", interrupted_at_the_last_rung)
-    settings: dict[str, Any] = {"n_trials": 1, "pruner": "none"}
+    settings: dict[str, Any] = {"n_trials": 1, "pruner": "median"}
     stopped = small_search(tmp_path, **settings)
     assert stopped.interrupted
     assert stopped.n_trained == 0
@@ -94,6 +94,17 @@ def test_an_interrupted_candidate_continues_from_its_state(tmp_path: Path, monke
     monkeypatch.setattr(module, "fit", fit)
     whole = small_search(tmp_path, name="whole", **settings)
     assert result.leaderboard()[0].scores == whole.leaderboard()[0].scores
+
+
+def test_without_a_pruner_a_fit_runs_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import actsearch.tasks.fit as module
+
+    fit, asked = module.fit, list[int]()
+    monkeypatch.setattr(module, "fit", lambda job, **settings: (asked.append(job.stop_step), fit(job, **settings))[1])
+    result = small_search(tmp_path, n_trials=2, pruner="none")
+    assert asked[-2:] == [10, 10]
+    whole = [trial for trial in result.study.trials if trial.user_attrs["outcome"] == "finished"]
+    assert [sorted(trial.intermediate_values) for trial in whole] == [[1, 3]] * len(whole) != []
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,11 @@ class Adaptive(Activation):
         return (self.formula.low, self.formula.high) if self.max_error > _EXACT else None
 
     @property
+    def noise(self) -> float:
+        """The largest relative noise of parameters in training; 0 without."""
+        return self.formula.noise
+
+    @property
     def is_shared(self) -> bool:
         """Whether every place of a model holds this one module, so that all share its parameters."""
         return self.granularity == "shared"
@@ -87,9 +92,8 @@ class Adaptive(Activation):
 
     def _value_for(self, slot: Slot, x: Tensor) -> Tensor:
         value = self._grouped(slot, x) if self.granularity == "group" else super()._value_for(slot, x)
-        noise = self.formula.noise
-        if noise and self.training:
-            value = value * torch.empty_like(x, dtype=value.dtype).uniform_(1 - noise, 1 + noise)
+        if self.noise and self.training:
+            value = value * torch.empty_like(x, dtype=value.dtype).uniform_(1 - self.noise, 1 + self.noise)
         return value
 
     def _grouped(self, slot: Slot, x: Tensor) -> Tensor:

@@ -1,0 +1,128 @@
+"""What members of a stack give beside each other is, to the bit, what each activation gives by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from actsearch.compiler import c_op
+from actsearch.compiler.c_source import BLOCK
+from actsearch.nn.make import make
+from actsearch.tasks._population_layers import take_over
+from actsearch.tasks._population_slots import Index, Slots
+
+LAYER = "a[0.7] * x * sigmoid(beta[1.0] * x)"
+CHANNEL = "a[0.7, channel] * x * sigmoid(beta[1.0, channel] * x)"
+MIXED = "a[1.0] * tanh(beta[1.0, channel] * x)"
+POSITIVE = "x * sigmoid(beta[1.0, positive] * x)"
+SERVED = ("gelu", LAYER, CHANNEL, "relu", MIXED, POSITIVE)
+OTHERS = ("prelu(granularity=group, n_groups=2)",)
+
+
+def parts_of(
+    specs: Sequence[str | None], n_channels: int, dtype: torch.dtype = torch.float32
+) -> list[nn.Module | None]:
+    made = [None if spec is None else make(spec, n_channels=None if "group" in spec else n_channels) for spec in specs]
+    return [part if part is None else part.to(dtype) for part in made]
+
+
+def on_stack(slots: Slots, index: Index, x: Tensor) -> Tensor:
+    def one(x: Tensor, member: Tensor) -> Tensor:
+        index.member = member
+        return slots(x)
+
+    return torch.func.vmap(one)(x, torch.arange(len(x)))
+
+
+def check(parts: list[nn.Module | None], shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    index = Index()
+    x = (3 * torch.randn(len(parts), *shape, dtype=dtype)).requires_grad_()
+    gradient = torch.randn_like(x)
+    y = on_stack(Slots(parts, index), index, x)
+    y.backward(gradient)
+    for k, part in enumerate(parts):
+        if part is None:
+            assert not y[k].any()
+            assert not x.grad[k].any()
+            continue
+        found = {name: p.grad for name, p in part.named_parameters()}
+        part.zero_grad()
+        alone = x[k].detach().requires_grad_()
+        value = part(alone)
+        value.backward(gradient[k])
+        assert torch.equal(y[k], value)
+        assert torch.equal(x.grad[k], alone.grad)
+        for name, parameter in part.named_parameters():
+            assert torch.equal(found[name], parameter.grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(100, 64), (3, 5, 7), (BLOCK + 3, 2), (1, 4), (0, 4)])
+def test_members_with_kernels_give_what_they_give_by_themselves(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    check(parts_of((*SERVED, None), shape[1], dtype), shape, dtype)
+
+
+def test_members_without_kernels_run_beside_those_that_have() -> None:
+    check(parts_of((*SERVED, *OTHERS, None), 4), (6, 4), torch.float32)
+
+
+def test_without_the_op_members_run_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c_op, "ready", lambda: None)
+    check(parts_of((*SERVED, None), 4), (6, 4), torch.float32)
+
+
+def test_who_is_dropped_becomes_padding() -> None:
+    index, parts = Index(), parts_of(("gelu", LAYER), 4)
+    slots, x = Slots(parts, index), torch.randn(2, 6, 4)
+    before = on_stack(slots, index, x)
+    slots.drop(1)
+    after = on_stack(slots, index, x)
+    assert torch.equal(after[0], before[0])
+    assert before[1].any()
+    assert not after[1].any()
+
+
+def test_second_derivatives_are_refused() -> None:
+    index = Index()
+    x = torch.randn(1, 6, 4, requires_grad=True)
+    y = on_stack(Slots(parts_of(["gelu"], 4), index), index, x)
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(y.sum(), x, create_graph=True)
+
+
+LAYERS = {
+    "linear": (lambda: nn.Linear(5, 3), (7, 5)),
+    "linear, no bias": (lambda: nn.Linear(5, 3, bias=False), (7, 5)),
+    "linear on a sequence": (lambda: nn.Linear(5, 3), (4, 7, 5)),
+    "linear on one example": (lambda: nn.Linear(5, 3), (5,)),
+    "norm": (lambda: nn.LayerNorm(5), (7, 5)),
+    "norm, no bias": (lambda: nn.LayerNorm(5, bias=False), (7, 5)),
+    "norm over two dimensions": (lambda: nn.LayerNorm((7, 5)), (4, 7, 5)),
+    "norm, no weights": (lambda: nn.LayerNorm(5, elementwise_affine=False), (7, 5)),
+}
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_with_stacked_weights_are_those_of_vmap(name: str, is_shared: bool) -> None:
+    make_layer, shape = LAYERS[name]
+    index, layer = Index(), make_layer().double()
+    weights = [torch.randn(3, *p.shape, dtype=torch.float64, requires_grad=True) for p in layer.parameters()]
+    x = torch.randn(*(() if is_shared else (3,)), *shape, dtype=torch.float64, requires_grad=True)
+
+    def one(x: Tensor, weights: list[Tensor], member: Tensor) -> Tensor:
+        index.member = member
+        named = dict(zip(dict(layer.named_parameters()), weights, strict=True))
+        return torch.func.functional_call(layer, named, (x,))
+
+    def run() -> list[Tensor]:
+        y = torch.func.vmap(one, (None if is_shared else 0, 0, 0))(x, weights, torch.arange(3))
+        return [y, *torch.autograd.grad(y.square().sum(), [x, *weights])]
+
+    expected = run()
+    take_over(layer, index)
+    for found, right in zip(run(), expected, strict=True):
+        torch.testing.assert_close(found, right)
