@@ -78,7 +78,7 @@ def page(found: Found, command: str) -> str:
         f"stopped early. The search: `actsearch.search` with its defaults (sampler `{config['sampler']}`, pruner "
         f"`{config['pruner']}`), but without finals, which come after a search, and ended by the clock. Its "
         "panel and null control are part of its time. Both clocks start when processes are started, so that imports "
-        "count; the data, and what all kernels share, were there before; kernels of candidates were not.",
+        "count; the data, and the op that runs kernels, were there before; kernels of functions were not.",
         "",
         "Scores, in percent: the function that a run would hand over at that moment, best by its own validation score, "
         f"is trained again {n_replicates} times with seeds and data that no run saw, in the form in which its side "
