@@ -193,8 +193,9 @@ def picture(found: Found, path: Path) -> None:
             halves = [100 * (interval.high - interval.mean) for interval in intervals]
             axes.errorbar(moments, means, halves, fmt="o", color=colour, markersize=3, linewidth=0.7, alpha=0.8)
             ends.append((means[-1], f"search {one.settings.seed}", colour))
-        axes.axvline(TARGET, color=INK, linewidth=0.8, linestyle="--")
-        axes.annotate(" target", (TARGET, 1.0), xycoords=("data", "axes fraction"), fontsize=8, va="top")
+        if search.minutes > TARGET:
+            axes.axvline(TARGET, color=INK, linewidth=0.8, linestyle="--")
+            axes.annotate(" target", (TARGET, 1.0), xycoords=("data", "axes fraction"), fontsize=8, va="top")
         axes.set_xlim(0, search.minutes)
         axes.set_xlabel("minutes since the search was started")
         axes.set_title("Fresh-seed validation accuracy of the incumbent, percent")

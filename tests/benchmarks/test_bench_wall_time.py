@@ -152,8 +152,10 @@ def test_the_verdict_is_that_of_the_median_search(modules: dict[str, ModuleType]
     bad = page(found_of(modules, levels, early, none, empty), "COMMAND")
     assert "median not within 6 min, range 2.5 min to not within 6 min, of 3 searches." in bad
     assert "Reached: **no**." in bad
-    modules["_wall_time_page"].picture(found_of(modules, levels, early, none, empty), tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").stat().st_size > 10_000
+    short = search_of(modules, candidate(0, 30.0, 1.0, "tanh(x)"), minutes=1.0)  # ends before the target
+    for searches in ((early, none, empty), (short,)):
+        modules["_wall_time_page"].picture(found_of(modules, levels, *searches), tmp_path / "picture.png")
+        assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 
 def test_a_run_that_ended_is_kept_and_one_that_did_not_begins_anew(
