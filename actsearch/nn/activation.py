@@ -176,6 +176,8 @@ class Activation(nn.Module):
         n_channels = value.shape[0]
         if x.shape[self.channel_dim] != n_channels:
             raise ActivationError(_mismatch(x, self.channel_dim, n_channels))
+        if self.channel_dim in (-1, x.ndim - 1):
+            return value
         shape = [1] * x.ndim
         shape[self.channel_dim] = n_channels
         return value.reshape(shape)

@@ -9,44 +9,36 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import layer_norm
 
-from actsearch.tasks._population_slots import Index, OnStacks, Opaque
+from actsearch.tasks._population_below import on_stacks
 
 
-def take_over(part: nn.Module, index: Index) -> None:
+def take_over(part: nn.Module) -> None:
     """Let a layer compute for all members at once, where there is a way."""
     if type(part) is nn.Linear:
         part.__class__ = StackedLinear
     elif type(part) is nn.LayerNorm and part.weight is not None:
         part.__class__ = StackedLayerNorm
-    if isinstance(part, StackedLinear | StackedLayerNorm):
-        part.index = index
 
 
 class StackedLinear(nn.Linear):
     """A linear layer, seen by one member within vmap: (..., features in) -> (..., features out)."""
-
-    index: Index
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the member's layer gives."""
         if torch.is_autocast_enabled(x.device.type):
             return super().forward(x)
         bias = () if self.bias is None else (self.bias,)
-        y: Tensor = OnStacks.apply(_LINEAR, self.index.member, x, self.weight, *bias)  # type: ignore[no-untyped-call]
-        return y
+        return on_stacks(_linear, x, self.weight, *bias)
 
 
 class StackedLayerNorm(nn.LayerNorm):
     """Layer normalisation, seen by one member within vmap; shape in = shape out."""
 
-    index: Index
-
     def forward(self, x: Tensor) -> Tensor:
         """Return what the member's layer gives."""
         y = layer_norm(x, self.normalized_shape, eps=self.eps)
         bias = () if self.bias is None else (self.bias,)
-        y = OnStacks.apply(_SCALED, self.index.member, y, self.weight, *bias)  # type: ignore[no-untyped-call]
-        return y
+        return on_stacks(_scaled, y, self.weight, *bias)
 
 
 def _linear(x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
@@ -76,6 +68,3 @@ class _Linear(torch.autograd.Function):
 def _scaled(x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
     shape = len(x), *[1] * (x.dim() - weight.dim()), *weight.shape[1:]
     return torch.addcmul(bias[0].view(shape), x, weight.view(shape)) if bias else x * weight.view(shape)
-
-
-_LINEAR, _SCALED = Opaque(_linear), Opaque(_scaled)

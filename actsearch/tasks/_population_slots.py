@@ -1,59 +1,19 @@
 """The activations of a population: at each place of the net, member k's function of slice k.
 
-Under :func:`torch.func.vmap` a module sees one member's tensor, with the stack hidden in it. An autograd function with
-a ``vmap`` rule of its own is handed the whole stack instead, and what its rule does is ordinary eager autograd. C
-kernels serve there, which they do not under a transform; members of one stack can run different code.
+What a slot computes, it computes of the whole stack (see :mod:`actsearch.tasks._population_below`): C kernels serve
+there, which they do not under a transform, and members of one stack can run different code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.compiler import c_op
 from actsearch.nn.activation import Activation
-
-
-@dataclass(eq=False)
-class Index:
-    """Where modules find the member's number while vmap runs: stacked, so that every rule below is called."""
-
-    member: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Opaque:
-    """A function of whole stacks that functorch does not look into."""
-
-    call: Callable[..., Tensor]
-
-
-class OnStacks(torch.autograd.Function):
-    """Calls a function with the stacks, each of shape (K, ...), of which vmap shows one slice."""
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(function: Opaque, member: Tensor, *tensors: Tensor) -> Tensor:
-        """Never reached: ``member`` is stacked, so the rule is called."""
-        raise AssertionError("a layer of a population was called outside vmap")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Nothing is kept: the operations of the rule know their own derivatives."""
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, function: Opaque, member: Tensor, *tensors: Tensor) -> tuple[Tensor, int]:
-        """Call the function; what is the same for all members is expanded."""
-        stacks = [
-            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-            for tensor, dim in zip(tensors, in_dims[2:], strict=True)
-        ]
-        return function.call(*stacks), 0
+from actsearch.tasks._population_below import on_stacks
 
 
 class Slots(nn.Module):
@@ -61,26 +21,22 @@ class Slots(nn.Module):
 
     Args:
         members: each member's activation; None is padding, whose output is zero.
-        index: where the member's number is while vmap runs.
 
     Attributes:
         own: the activations that learn, by the member's number as text: their parameters are not stacked, as members
             differ in them.
     """
 
-    def __init__(self, members: Sequence[Activation | None], index: Index) -> None:
+    def __init__(self, members: Sequence[Activation | None]) -> None:
         super().__init__()
         self.members = dict(enumerate(members))
         # the others are not registered: Lightning would walk over hundreds of modules without weights
         self.own = nn.ModuleDict({str(k): part for k, part in self.members.items() if part and part.slots})
-        self._index = index
-        self._function = Opaque(self._on_stack)
         self._tables: dict[tuple[torch.dtype, torch.Size], _Table] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the member's activation of ``x``, the tensor of one member inside vmap."""
-        result: Tensor = OnStacks.apply(self._function, self._index.member, x)  # type: ignore[no-untyped-call]
-        return result
+        return on_stacks(self._on_stack, x)
 
     def drop(self, member: int) -> None:
         """Make a member's slice padding: it has diverged."""

@@ -13,7 +13,7 @@ from torch.func import vmap
 from actsearch.nn.activation import Activation
 from actsearch.tasks._build import activations_of
 from actsearch.tasks._population_layers import take_over
-from actsearch.tasks._population_slots import Index, Slots
+from actsearch.tasks._population_slots import Slots
 
 Place = tuple[dict[str, Any], str]  # a module's own table of parameters or buffers, and a name in it
 
@@ -48,11 +48,10 @@ class Stack(nn.Module):
         self.activations = [activations_of(member) for member in members]
         self.logged: dict[str, dict[str, Any]] = {}
         self._values: dict[str, Tensor] = {}
-        self._index = Index()
         self._places = _stack_weights([*members, *[members[0]] * (width - self.n)])
-        _place_slots(members, width, self._index)
+        _place_slots(members, width)
         for part in self.module.modules():
-            take_over(part, self._index)
+            take_over(part)
         self.module.log, self.module.log_dict = self._log, self._log_dict  # type: ignore[method-assign, assignment]
         self._members: Tensor
         self.register_buffer("_members", torch.arange(width), persistent=False)
@@ -64,7 +63,7 @@ class Stack(nn.Module):
         stacks = [table[name] for table, name in self._places]
 
         def one(slices: list[Tensor], member: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            self._index.member, self._values = member, {}
+            self._values = {}
             self._put(slices)
             result = getattr(self.module, step)(*arguments)
             loss = result.get("loss") if isinstance(result, Mapping) else result
@@ -168,7 +167,7 @@ def _stack(parts: Sequence[Any], name: str) -> Tensor:
     return nn.Parameter(stack, first.requires_grad) if isinstance(first, nn.Parameter) else stack
 
 
-def _place_slots(members: Sequence[LightningModule], width: int, index: Index) -> None:
+def _place_slots(members: Sequence[LightningModule], width: int) -> None:
     """Replace the first member's activations by slots that hold everybody's."""
     places = [
         {path: part for path, part in member.named_modules(remove_duplicate=False) if isinstance(part, Activation)}
@@ -180,5 +179,5 @@ def _place_slots(members: Sequence[LightningModule], width: int, index: Index) -
     for path, first in places[0].items():
         if id(first) not in made:
             parts: list[Activation | None] = [one[path] for one in places]
-            made[id(first)] = Slots(parts + [None] * (width - len(members)), index)
+            made[id(first)] = Slots(parts + [None] * (width - len(members)))
         members[0].set_submodule(path, made[id(first)])

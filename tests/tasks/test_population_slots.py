@@ -12,7 +12,7 @@ from actsearch.compiler import c_op
 from actsearch.compiler.c_source import BLOCK
 from actsearch.nn.make import make
 from actsearch.tasks._population_layers import take_over
-from actsearch.tasks._population_slots import Index, Slots
+from actsearch.tasks._population_slots import Slots
 
 LAYER = "a[0.7] * x * sigmoid(beta[1.0] * x)"
 CHANNEL = "a[0.7, channel] * x * sigmoid(beta[1.0, channel] * x)"
@@ -29,19 +29,14 @@ def parts_of(
     return [part if part is None else part.to(dtype) for part in made]
 
 
-def on_stack(slots: Slots, index: Index, x: Tensor) -> Tensor:
-    def one(x: Tensor, member: Tensor) -> Tensor:
-        index.member = member
-        return slots(x)
-
-    return torch.func.vmap(one)(x, torch.arange(len(x)))
+def on_stack(slots: Slots, x: Tensor) -> Tensor:
+    return torch.func.vmap(slots)(x)
 
 
 def check(parts: list[nn.Module | None], shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    index = Index()
     x = (3 * torch.randn(len(parts), *shape, dtype=dtype)).requires_grad_()
     gradient = torch.randn_like(x)
-    y = on_stack(Slots(parts, index), index, x)
+    y = on_stack(Slots(parts), x)
     y.backward(gradient)
     for k, part in enumerate(parts):
         if part is None:
@@ -75,20 +70,26 @@ def test_without_the_op_members_run_one_by_one(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_who_is_dropped_becomes_padding() -> None:
-    index, parts = Index(), parts_of(("gelu", LAYER), 4)
-    slots, x = Slots(parts, index), torch.randn(2, 6, 4)
-    before = on_stack(slots, index, x)
+    parts = parts_of(("gelu", LAYER), 4)
+    slots, x = Slots(parts), torch.randn(2, 6, 4)
+    before = on_stack(slots, x)
     slots.drop(1)
-    after = on_stack(slots, index, x)
+    after = on_stack(slots, x)
     assert torch.equal(after[0], before[0])
     assert before[1].any()
     assert not after[1].any()
 
 
+def test_what_is_the_same_for_all_is_expanded() -> None:
+    parts, x = parts_of(("gelu", LAYER), 4), torch.randn(6, 4)
+    slots = Slots(parts)
+    y = torch.func.vmap(lambda x, _: slots(x), (None, 0))(x, torch.arange(2))
+    assert torch.equal(y, torch.stack([part(x) for part in parts]))
+
+
 def test_second_derivatives_are_refused() -> None:
-    index = Index()
     x = torch.randn(1, 6, 4, requires_grad=True)
-    y = on_stack(Slots(parts_of(["gelu"], 4), index), index, x)
+    y = on_stack(Slots(parts_of(["gelu"], 4)), x)
     with pytest.raises(RuntimeError, match="no second derivatives"):
         torch.autograd.grad(y.sum(), x, create_graph=True)
 
@@ -109,12 +110,11 @@ LAYERS = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_with_stacked_weights_are_those_of_vmap(name: str, is_shared: bool) -> None:
     make_layer, shape = LAYERS[name]
-    index, layer = Index(), make_layer().double()
+    layer = make_layer().double()
     weights = [torch.randn(3, *p.shape, dtype=torch.float64, requires_grad=True) for p in layer.parameters()]
     x = torch.randn(*(() if is_shared else (3,)), *shape, dtype=torch.float64, requires_grad=True)
 
-    def one(x: Tensor, weights: list[Tensor], member: Tensor) -> Tensor:
-        index.member = member
+    def one(x: Tensor, weights: list[Tensor], _: Tensor) -> Tensor:
         named = dict(zip(dict(layer.named_parameters()), weights, strict=True))
         return torch.func.functional_call(layer, named, (x,))
 
@@ -123,6 +123,6 @@ def test_layers_with_stacked_weights_are_those_of_vmap(name: str, is_shared: boo
         return [y, *torch.autograd.grad(y.square().sum(), [x, *weights])]
 
     expected = run()
-    take_over(layer, index)
+    take_over(layer)
     for found, right in zip(run(), expected, strict=True):
         torch.testing.assert_close(found, right)
