@@ -11,7 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from _samplers_arena import Arena
-from _samplers_page import Judged, Run, median_interval, ratio_interval, verdict
+from _samplers_page import Judged, median_interval, ratio_interval, verdict
+from _samplers_search import Job, Run, Searches
+
+from actsearch.tasks.tables import table_path
 
 
 def _judged(name: str, regrets: list[float], n_to_best: list[float]) -> Judged:
@@ -36,9 +39,26 @@ def test_ratio_is_paired() -> None:
 def test_verdict_names_the_best_other() -> None:
     ours = _judged("surrogate", [0.01, 0.02, 0.01], [4, 5, 6])
     others = [_judged("tpe", [0.03, 0.03, 0.05], [9, 10, 12]), _judged("random", [0.05, 0.06, 0.04], [19, 10, 12])]
-    lines = verdict([ours, *others], "surrogate", ["tpe", "random"], [4])
-    assert "after 4: surrogate 1.33, the best other (tpe) 3.67; paired difference -2.33" in lines[0]
-    assert "5 against 10 (tpe); ratio 0.50" in lines[1]
+    lines = verdict([ours, *others, _judged("exhaustive", [0.0] * 3, [1, 1, 1])], [4])
+    assert lines[2].startswith("| regret after 4 | 1.33 | 3.67 (tpe) | -2.33 [")
+    assert lines[3].startswith("| evaluations to the best 1 % | 5 | 10 (tpe) | 0.50 [")
+
+
+@pytest.mark.slow
+def test_a_comparison_that_was_killed_goes_on(tmp_path: Path) -> None:
+    table = table_path("aquasurf_mnist1d")
+    jobs = [Job(str(table), "deep", "one by one", "random", {}, 12, seed, False) for seed in range(3)]
+    with Searches(1, tmp_path, table) as searches:
+        whole = searches.of(jobs)
+    (file,) = tmp_path.iterdir()
+    lines = file.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    file.write_bytes(lines[0] + lines[1] + lines[2][:20])
+    with Searches(1, tmp_path, table) as searches:
+        again = searches.of(jobs)
+    assert file.read_bytes().splitlines()[:2] == [line.rstrip() for line in lines[:2]]
+    for one, other in zip(whole, again, strict=True):
+        np.testing.assert_allclose(one.regret, other.regret, atol=1e-7)  # the file has eight digits
 
 
 def test_a_search_is_judged_by_seeds_that_it_does_not_see() -> None:

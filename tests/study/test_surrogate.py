@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import Matern
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from actsearch.errors import StudyError
 from actsearch.expr.program import evaluate, lower
@@ -27,8 +27,8 @@ from actsearch.study.samplers._process import (
     Prior,
     correlation,
     explained,
-    likeliest,
     log_expected_improvement,
+    plausible,
     posterior,
 )
 from actsearch.study.samplers._targets import targets
@@ -127,15 +127,26 @@ def observed() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features_, np.sin(features_[:, 0]) + features_[:, 1], rng.normal(size=(7, 3))
 
 
-def test_posterior_is_that_of_scikit_learn(observed: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+def test_posterior_is_that_of_scikit_learn_with_a_vague_constant(
+    observed: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
     known, values, others = observed
-    prior = Prior(length=1.3, noise=0.05)
-    found = posterior(prior, known, values, np.empty((0, 3)), others)
-    reference = GaussianProcessRegressor(Matern(1.3, nu=2.5), alpha=0.05, optimizer=None)
-    mean, deviation = reference.fit(known, values - values.mean()).predict(others, return_std=True)
-    np.testing.assert_allclose(found.mean, mean + values.mean(), rtol=1e-8)
+    found = posterior(Prior(length=1.3, noise=0.05), known, values, np.empty((0, 3)), others)
+    vague = ConstantKernel(1e6) + Matern(1.3, nu=2.5)
+    reference = GaussianProcessRegressor(vague, alpha=0.05, optimizer=None).fit(known, values)
+    mean, deviation = reference.predict(others, return_std=True)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(found.known, reference.predict(known), rtol=1e-4)
     ratio = found.deviation / deviation  # the process scales its variance to the targets
-    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
+
+
+def test_what_is_far_from_all_is_as_functions_are_on_the_whole() -> None:
+    """Many visits to one good region do not make a strange function look good."""
+    good, others = np.linspace(0, 0.1, 8)[:, None], np.array([[5.0], [10.0], [15.0]])
+    known, values = np.concatenate([good, others]), np.array([1.0] * 8 + [0.0, 0.1, -0.1])
+    found = posterior(Prior(length=0.5, noise=0.01), known, values, known[:0], np.array([[30.0]]))
+    assert found.mean[0] == pytest.approx(0.25, abs=0.02)  # four regions; the plain mean is 0.73
 
 
 def test_what_is_running_counts_as_if_it_gave_what_is_expected(
@@ -148,16 +159,44 @@ def test_what_is_running_counts_as_if_it_gave_what_is_expected(
     np.testing.assert_allclose(found.mean, alone.mean)
     assert (found.deviation < alone.deviation).all()
     np.testing.assert_allclose(found.known[-2:], alone.mean[:2])
-    shares = explained(prior, np.concatenate([known, others[:2]]), others)
-    ratio = found.deviation**2 / (1 - (shares**2).sum(axis=0))
+    asked = np.concatenate([known, others[:2]])
+    told = posterior(prior, asked, np.concatenate([values, alone.mean[:2]]), np.empty((0, 3)), others)
+    np.testing.assert_allclose(found.mean, told.mean)
+    ratio = found.deviation / told.deviation  # two more results on the mean make the variance look smaller
     np.testing.assert_allclose(ratio, ratio[0])
 
 
-def test_the_likeliest_prior_knows_noise_from_shape() -> None:
+def test_what_is_explained_and_what_is_left_are_all(observed: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    known, _, others = observed
+    shares = explained(Prior(length=1.3, noise=0.05), known, others)
+    left = GaussianProcessRegressor(Matern(1.3, nu=2.5), alpha=0.05, optimizer=None)
+    deviation = left.fit(known, np.zeros(len(known))).predict(others, return_std=True)[1]
+    np.testing.assert_allclose((shares**2).sum(axis=0) + deviation**2, 1.0, rtol=1e-6)
+
+
+def test_plausible_priors_know_noise_from_shape() -> None:
     rng = np.random.default_rng(1)
     known = rng.uniform(-2, 2, size=(80, 1))
     smooth = np.sin(known[:, 0])
-    assert likeliest(known, smooth).noise < likeliest(known, smooth + rng.normal(size=80)).noise
+    least = [plausible([known], values)[0][1].noise for values in (smooth, smooth + rng.normal(size=80))]
+    assert least[0] < least[1]
+
+
+def test_plausible_priors_know_which_view_matters() -> None:
+    rng = np.random.default_rng(3)
+    views = [rng.uniform(-2, 2, size=(60, 2)) for _ in range(3)]
+    found = plausible(views, np.sin(views[1]).sum(axis=1))
+    assert {prior.view for _, prior in found} == {1}
+    assert sum(share for share, _ in found) == pytest.approx(1)
+
+
+def test_many_priors_are_plausible_while_little_is_known() -> None:
+    rng = np.random.default_rng(4)
+    known = rng.normal(size=(60, 2))
+    values = np.sin(2 * known[:, 0]) + known[:, 1]
+    few, many = plausible([known[:5]], values[:5]), plausible([known], values)
+    assert len(few) > len(many)
+    assert few[0][0] < 0.5
 
 
 def test_correlation_is_one_at_no_distance() -> None:
@@ -192,24 +231,38 @@ def _ended(value: float | None, reports: dict[int, float] | None = None) -> Froz
 
 def test_targets_keep_order_and_the_distances_of_the_better_half() -> None:
     trials = [_ended(value) for value in (-1e9, 0.1, 0.2, 0.5, 0.6, 0.8)]
-    found = targets(trials, maximize=True)
+    found = targets(trials, True, 6)
     assert (np.diff(found) > 0).all()
     assert found[0] > -2  # however bad it is
     assert (found[5] - found[4]) / (found[4] - found[3]) == pytest.approx(2)
     negative = [_ended(-value) for value in (-1e9, 0.1, 0.2, 0.5, 0.6, 0.8)]
-    np.testing.assert_allclose(targets(negative, maximize=False), found)
+    np.testing.assert_allclose(targets(negative, False, 6), found)
+
+
+def test_the_search_does_not_bend_the_scale() -> None:
+    first = [_ended(value) for value in (0.1, 0.2, 0.5, 0.6)]
+    later = [_ended(value) for value in (0.55, 0.56, 0.57, 0.58, 0.7)]
+    found = targets(first + later, True, 4)
+    np.testing.assert_allclose(found[:4], targets(first, True, 4))
+    assert found[8] > found[3]  # better than all of the first is better
 
 
 def test_pruned_ones_count_with_what_they_had_reached() -> None:
     """Poorer than what is better at the end, and not poorer than what was trained to the end and is at chance."""
     trials = [_ended(0.1), _ended(None, {1: 0.3}), _ended(None, {1: 0.2, 2: 0.5}), _ended(0.6), _ended(0.8)]
-    found = targets(trials, maximize=True)
+    found = targets(trials, True, 5)
     assert (np.diff(found) > 0).all()
 
 
 def test_targets_where_nothing_is_known() -> None:
     for trials in ([_ended(None), _ended(float("-inf"))], [_ended(0.5)] * 3):
-        np.testing.assert_allclose(targets(trials, maximize=True), 0.0)
+        np.testing.assert_allclose(targets(trials, True, 3), 0.0)
+
+
+def test_targets_where_the_first_gave_nothing() -> None:
+    found = targets([_ended(None), _ended(None), _ended(None), _ended(0.2), _ended(0.6)], True, 3)
+    assert np.isfinite(found).all()
+    assert found[0] < found[3] < found[4]
 
 
 # -- the sampler ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Container, Sequence
@@ -108,6 +109,20 @@ class Candidates:
     def width(self) -> int:
         """Number of features."""
         return sum(len(mean) for mean, _ in self._scales)
+
+    @cached_property
+    def views(self) -> list[tuple[npt.NDArray[np.int64], float]]:
+        """What may matter of the features: all alike, or one group alone; their columns and the factor of these."""
+        widths = [len(mean) for mean, _ in self._scales]
+        block = np.repeat(np.arange(len(widths)), widths)
+        n_groups = len(self._groups)
+        of_group = np.where(block < n_groups * len(self._values.draws), block % n_groups, n_groups)
+        found = [(np.arange(self.width), 1.0)]
+        if of_group.max() > 0:
+            for group in range(of_group.max() + 1):
+                columns = np.flatnonzero(of_group == group)
+                found.append((columns, math.sqrt(len(widths) / len(set(block[columns])))))
+        return found
 
     def behaviours(self, keys: Sequence[Key]) -> list[Behaviour | None]:
         """Return what candidates do, None for one that cannot be trained or is none of the space."""

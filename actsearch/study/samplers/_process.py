@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ Array = npt.NDArray[np.float64]
 
 LENGTHS = (0.4, 0.6, 1.0, 1.6)  # in deviations of a feature among the candidates
 NOISES = (0.01, 0.03, 0.1, 0.3)  # variance between seeds, of the variance between functions
+N_PRIORS = 8  # that are believed in at once
+LEAST_ODDS = 0.1  # of one of them, against the likeliest
 _ROOT_FIVE = math.sqrt(5)
 
 
@@ -47,10 +50,12 @@ class Prior:
     Attributes:
         length: of :func:`correlation`.
         noise: variance of an observation about the function, over the variance of the function.
+        view: which of several sets of features it is a function of.
     """
 
     length: float
     noise: float
+    view: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,53 +73,73 @@ class Posterior:
     known: Array
 
 
-def likeliest(features: Array, targets: Array) -> Prior:
-    """Return the prior of all combinations of ``LENGTHS`` and ``NOISES`` that makes the targets likeliest.
+def plausible(views: Sequence[Array], targets: Array) -> list[tuple[float, Prior]]:
+    """Return the likeliest priors of all views, ``LENGTHS`` and ``NOISES``, each with its share of the probability.
 
-    The variance is the likeliest for each, and the mean that of the targets.
+    All are equally probable before targets are seen. Of few targets many priors are nearly as likely as the likeliest,
+    and to believe in that one alone is to be too sure. The mean may be anything, the variance is the likeliest.
 
     Args:
-        features: shape (n, d).
-        targets: shape (n,).
+        views: sets of features of the same candidates, each of shape (n, d).
+        targets: shape (n,), n >= 2.
 
-    Reference: Rasmussen, Williams 2006, "Gaussian processes for machine learning", section 5.4.1.
+    Returns:
+        At most ``N_PRIORS`` of them, the likeliest first; their shares sum to 1.
+
+    Reference: Rasmussen, Williams 2006, "Gaussian processes for machine learning", sections 2.7 and 5.4.1.
     """
-    best, found = -math.inf, Prior(LENGTHS[0], NOISES[0])
-    for length in LENGTHS:
-        spectrum, axes = np.linalg.eigh(correlation(features, features, length))
-        along = (axes.T @ (targets - targets.mean())) ** 2
-        for noise in NOISES:
-            variances = np.maximum(spectrum, 0.0) + noise
-            likelihood = -0.5 * (len(targets) * math.log((along / variances).mean() + 1e-12) + np.log(variances).sum())
-            if likelihood > best:
-                best, found = likelihood, Prior(length, noise)
-    return found
+    found: list[tuple[float, Prior]] = []
+    ones, degrees = np.ones(len(targets)), len(targets) - 1
+    for view, features in enumerate(views):
+        for length in LENGTHS:
+            spectrum, axes = np.linalg.eigh(correlation(features, features, length))
+            constant, along = axes.T @ ones, axes.T @ targets
+            for noise in NOISES:
+                variances = np.maximum(spectrum, 0.0) + noise
+                precision = float((constant**2 / variances).sum())
+                mean = float((constant * along / variances).sum()) / precision
+                variance = float(((along - mean * constant) ** 2 / variances).sum()) / degrees
+                evidence = degrees * math.log(variance + 1e-12) + float(np.log(variances).sum()) + math.log(precision)
+                found.append((-0.5 * evidence, Prior(length, noise, view)))
+    found = sorted(found, key=lambda pair: -pair[0])[:N_PRIORS]
+    odds = [math.exp(evidence - found[0][0]) for evidence, _ in found]
+    total = sum(ratio for ratio in odds if ratio >= LEAST_ODDS)
+    return [(ratio / total, prior) for ratio, (_, prior) in zip(odds, found, strict=True) if ratio >= LEAST_ODDS]
 
 
 def posterior(prior: Prior, features: Array, targets: Array, running: Array, others: Array) -> Posterior:
-    """Return what observations tell about candidates.
+    """Return what observations tell about candidates, the mean of all functions being unknown too.
+
+    So a candidate that is like none seen is expected to be as functions are on the whole, each region of those seen
+    counting once however often it was visited, and how that is isn't certain either.
 
     Args:
-        prior: see :func:`likeliest`.
-        features: of what was observed, shape (n, d).
+        prior: one of :func:`plausible`.
+        features: of what was observed, in the prior's view, shape (n, d), n >= 2.
         targets: what was observed, shape (n,).
         running: features of what has been asked for and not been told yet, shape (k, d): the others' deviations are
             those once it is known, and that it is as expected does not change their means.
         others: features of the candidates, shape (m, d).
+
+    Reference: Rasmussen, Williams 2006, section 2.7 (kriging with an unknown mean, in the limit of a vague prior).
     """
     n = len(features)
     known = np.concatenate([features, running])
     among = correlation(known, known, prior.length)
     towards = correlation(known, others, prior.length)
     factor = np.linalg.cholesky(among + prior.noise * np.eye(len(known)))
-    centre = float(targets.mean())
-    weights = cho_solve((factor[:n, :n], True), targets - centre, check_finite=False)
-    variance = float(weights @ (targets - centre)) / n
+    told = (factor[:n, :n], True)
+    ones = cho_solve(told, np.ones(n), check_finite=False)
+    centre = float(ones @ targets / ones.sum())
+    weights = cho_solve(told, targets - centre, check_finite=False)
+    variance = float(weights @ (targets - centre)) / (n - 1)
     shares = solve_triangular(factor, towards, lower=True, check_finite=False)
     left = np.maximum(1 - np.einsum("ij,ij->j", shares, shares), 1e-12)
+    ones = cho_solve((factor, True), np.ones(len(known)), check_finite=False)
+    left += (1 - ones @ towards) ** 2 / ones.sum()
     return Posterior(
         mean=centre + weights @ towards[:n],
-        deviation=np.sqrt(variance * left),
+        deviation=np.sqrt(variance * left) + 1e-12,
         known=centre + weights @ among[:n],
     )
 

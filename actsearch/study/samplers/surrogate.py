@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -18,11 +19,12 @@ from actsearch.study.samplers._behaviour import GROUPS
 from actsearch.study.samplers._candidates import Functions, Key, candidates_of
 from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
 from actsearch.study.samplers._process import (
+    Posterior,
     Prior,
     correlation,
     explained,
-    likeliest,
     log_expected_improvement,
+    plausible,
     posterior,
 )
 from actsearch.study.samplers._seen import Seen, look
@@ -37,7 +39,7 @@ _N_PARENTS = 10
 _START = Prior(length=0.6, noise=0.1)  # while nothing is known: only for spreading the first candidates
 _N_LOOKED_AT = 40  # candidates among which each of the first is chosen
 _N_REPRESENTED = 300  # candidates that the first ones are to tell something about
-_GROWTH = 1.5  # the prior is found anew whenever there are so many times as many observations
+_GROWTH = 1.1  # priors are found anew whenever there are so many times as many observations, or one more of few
 _ATTEMPTS = 50
 
 
@@ -45,7 +47,7 @@ def make_sampler(
     space: Space,
     seed: int = 0,
     *,
-    n_initial: int = 10,
+    n_initial: int = 7,
     features: Sequence[str] = FEATURES,
     normalise: bool = True,
     symmetric: bool = True,
@@ -53,13 +55,16 @@ def make_sampler(
     """Return a sampler that predicts candidates from what similar functions gave; it serves every space.
 
     What is similar is told by a function's behaviour on normal inputs, not by its formula, so that the same function in
-    another form, or in a mirror where nets cannot tell, is never asked for twice. Of a small space all candidates are
-    compared each time, of a larger one random ones and variants of the best.
+    another form, or in a mirror where nets cannot tell, is never asked for twice. Which part of the behaviour matters,
+    over which distance, and how much a fit depends on its seed is learned with the search: several answers are believed
+    in at once, each as far as the results make it probable. Of a small space all candidates are compared each time, of
+    a larger one random ones and variants of the best.
 
     Args:
         space: any space, with choices that depend on others or without.
         seed: non-negative.
-        n_initial: results until the process is trusted; until then candidates are spread over what the space can do.
+        n_initial: results until the process is trusted; until then candidates are spread over what the space can do,
+            and these results give the scale of all.
         features: what counts as behaviour: of ``values``, ``slopes``, ``moments`` and ``correlation``.
         normalise: whether activations are normalised in the search: then a f(x) + b is f(x), and scale is no feature.
         symmetric: whether f(-x), -f(x) and -f(-x) are f(x) to the nets of the search.
@@ -70,7 +75,8 @@ def make_sampler(
     Reference:
         Rasmussen, Williams 2006, "Gaussian processes for machine learning"; Ginsbourger, Le Riche, Carraro 2010,
         "Kriging is well-suited to parallelize optimization" (candidates that are still running count as if they had
-        given what is expected of them). That outputs predict training is from Bingham, Miikkulainen 2023,
+        given what is expected of them); Snoek, Larochelle, Adams 2012, arXiv:1206.2944, section 3.2 (expected
+        improvement averaged over priors). That outputs predict training is from Bingham, Miikkulainen 2023,
         arXiv:2301.05785.
     """
     if n_initial < 2:
@@ -94,7 +100,7 @@ class Surrogate(Planned):
         self._n_initial = n_initial
         self._candidates = candidates_of(space, normalise, symmetric, features)
         self._drawn: tuple[tuple[int, ...], list[Key]] = ((), [])
-        self._prior: tuple[object, Prior] = (None, _START)
+        self._priors: tuple[object, list[tuple[float, Prior]]] = (None, [])
 
     def plan(self, study: Study, trial: FrozenTrial) -> dict[str, str]:
         """Return the choices of the candidate with the largest expected improvement."""
@@ -124,10 +130,10 @@ class Surrogate(Planned):
         seen = look(all_trials(study), [], self._candidates)
         if len(seen.finished) < self._n_initial:
             return None
-        values, nothing = targets(seen.finished, maximize), seen.features[:0]
-        found = posterior(self._prior_of(seen, maximize), seen.features, values, nothing, nothing)
+        nothing = seen.features[:0]
+        known = sum(share * found.known for share, found in self._posteriors(seen, nothing, nothing, maximize))
         whole = np.array([trial.state == TrialState.COMPLETE for trial in seen.finished])
-        return seen.finished[int(np.where(whole, found.known, -np.inf).argmax())] if whole.any() else None
+        return seen.finished[int(np.where(whole, known, -np.inf).argmax())] if whole.any() else None
 
     def _untried(self, seen: Seen, maximize: bool) -> Functions:
         """Return functions that no trial has: all of a small space, else random ones and variants of the best."""
@@ -137,7 +143,7 @@ class Surrogate(Planned):
 
     def _draw(self, seen: Seen, maximize: bool) -> list[Key]:
         """Return candidates of a large space: new random ones now and then, variants whenever the best are others."""
-        values = targets(seen.finished, maximize) if seen.finished else np.empty(0)
+        values = targets(seen.finished, maximize, self._n_initial) if seen.finished else np.empty(0)
         ranked = [seen.finished[i] for i in np.argsort(-values, kind="stable")]
         state = (len(seen.finished) // _N_KEPT, *(trial.number for trial in ranked[:_N_PARENTS]))
         if self._drawn[0] != state:
@@ -167,19 +173,28 @@ class Surrogate(Planned):
 
     def _most_promising(self, seen: Seen, features: Array, maximize: bool) -> int:
         """Return the candidate with the largest expected improvement over the best mean there is."""
-        values = targets(seen.finished, maximize)
-        found = posterior(self._prior_of(seen, maximize), seen.features, values, seen.running, features)
-        return int(log_expected_improvement(found.mean, found.deviation, float(found.known.max())).argmax())
+        logarithms = [
+            math.log(share) + log_expected_improvement(found.mean, found.deviation, float(found.known.max()))
+            for share, found in self._posteriors(seen, seen.running, features, maximize)
+        ]
+        return int(np.logaddexp.reduce(logarithms, axis=0).argmax())
 
-    def _prior_of(self, seen: Seen, maximize: bool) -> Prior:
-        """Return the likeliest prior, found from the first results and anew when there are half as many more."""
+    def _posteriors(self, seen: Seen, running: Array, others: Array, maximize: bool) -> list[tuple[float, Posterior]]:
+        """Return what is expected under each plausible prior, and how probable that is."""
+        values = targets(seen.finished, maximize, self._n_initial)
         n = self._n_initial
-        while n * _GROWTH <= len(seen.finished):
-            n = int(n * _GROWTH)
+        while (more := max(n + 1, int(n * _GROWTH))) <= len(values):
+            n = more
+        views = self._candidates.views
         first = tuple(trial.number for trial in seen.finished[:n])
-        if self._prior[0] != first:
-            self._prior = first, likeliest(seen.features[:n], targets(seen.finished[:n], maximize))
-        return self._prior[1]
+        if self._priors[0] != first:
+            self._priors = first, plausible([f * seen.features[:n, columns] for columns, f in views], values[:n])
+        found = []
+        for share, prior in self._priors[1]:
+            columns, factor = views[prior.view]
+            known, under_way, elsewhere = (factor * part[:, columns] for part in (seen.features, running, others))
+            found.append((share, posterior(prior, known, values, under_way, elsewhere)))
+        return found
 
 
 def _most_telling(seen: Seen, untried: Functions, rng: np.random.Generator) -> int:
