@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import cached_property
 from typing import Any
 
 import sympy
@@ -40,17 +39,10 @@ class CompiledActivation:
         self.backend = _available() if backend == "auto" else backend
         self.parameters: tuple[Parameter, ...] = parameters_of(expr)
         self._starts = tuple(torch.tensor(float(parameter.start), dtype=torch.float64) for parameter in self.parameters)
-        self._program = lower(expr)
-        self.kernels = CKernels(self._program, self._second) if self.backend in ("c", "auto") else None
-        self._triton = TritonKernels(self._program, self._second) if self.backend in ("triton", "auto") else None
-
-    @cached_property
-    def _run(self) -> reference.Reference:
-        """The reference, made when it is first needed: where kernels serve it never is."""
-        return reference.build(self._program)
-
-    def _second(self, *args: Any) -> Any:
-        return self._run.backward(*args)
+        program = lower(expr)
+        self._run = reference.build(program)
+        self.kernels = CKernels(program, self._run.backward) if self.backend in ("c", "auto") else None
+        self._triton = TritonKernels(program, self._run.backward) if self.backend in ("triton", "auto") else None
 
     @property
     def source(self) -> str:
