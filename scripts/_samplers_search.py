@@ -99,8 +99,8 @@ def search(job: Job) -> Run:
     expected = np.full(n, np.nan)
 
     def ask_model(study: optuna.Study, n_told: int) -> None:
-        if job.asks_model and n_told in budgets and (trial := model.expected_best(study)):
-            best = int(arena.classes[numbers[frozenset(trial.params.items())]])
+        if job.asks_model and n_told in budgets and (order := model.expected_order(study)):
+            best = int(arena.classes[numbers[frozenset(order[0].params.items())]])
             expected[n_told - 1] = truth.max() - (truth[best] if best >= 0 else arena.chance)
 
     found = simulate(

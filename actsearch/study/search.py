@@ -317,10 +317,18 @@ def _told(loop: Loop) -> str:
 
 
 def _finalists(studies: _Studies, k: int) -> list[tuple[Function, str]]:
-    """Return the best k candidates that are no baselines (pruned ones where fewer finished), and the panel."""
+    """Return the best k candidates that are no baselines (pruned ones where fewer finished), and the panel.
+
+    A sampler that has ``expected_order`` says which are the best, since the largest of many scores is mostly a lucky
+    one; see :meth:`actsearch.study.samplers.surrogate.Surrogate.expected_order`.
+    """
     panel = members(studies.panel).values()
     known = {function.key for function in panel}
-    candidates = (stored_function(trial.user_attrs) for trial in ranked(studies.candidates))
+    study = studies.candidates
+    order = study.sampler.expected_order(study) if hasattr(study.sampler, "expected_order") else []
+    places = {trial.number: place for place, trial in enumerate(order)}
+    trials = sorted(ranked(study), key=lambda trial: places.get(trial.number, len(places)))
+    candidates = (stored_function(trial.user_attrs) for trial in trials)
     best = [function for function in candidates if function.key not in known]
     return [(function, "finalist") for function in best[:k]] + [(function, "panel") for function in panel]
 

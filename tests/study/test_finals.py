@@ -15,6 +15,8 @@ from search_helpers import WHOLE, small_search
 from actsearch.errors import ExprError, StudyError
 from actsearch.study.comparison import summarise
 from actsearch.study.finals import FINAL_REPLICATES, TUNING_REPLICATES, compare
+from actsearch.study.result import ranked
+from actsearch.study.samplers.surrogate import Surrogate
 from actsearch.study.studies import open_study
 
 QUICK: dict[str, Any] = {"n_workers": 0, "panel": ("relu",), "n_replicates": 2}
@@ -93,6 +95,19 @@ def test_a_comparison_that_was_cut_continues_in_its_storage(tmp_path: Path, monk
     assert continued == compare(["tanh"], "toy", **settings)
     assert len(jobs) == 1
     assert continued == compare(["tanh"], "toy", **QUICK | {"learning_rate_factors": (1.0,)})
+
+
+def test_finalists_are_those_that_the_surrogate_expects_most_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worst_first(self: Surrogate, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+        return list(reversed(ranked(study)))
+
+    monkeypatch.setattr(Surrogate, "expected_order", worst_first)
+    settings = WHOLE | {"sampler": "surrogate", "pruner": "none", "panel": ("tanh",), "n_null_control": 0}
+    ran = small_search(tmp_path, **settings)
+    (finalist,) = [row.spec for row in ran.finals.rows if row.role == "finalist"]
+    assert finalist == ran.leaderboard()[-1].expr
 
 
 def test_a_larger_search_brings_new_finalists_to_those_that_were_tested(tmp_path: Path) -> None:

@@ -120,20 +120,20 @@ class Surrogate(Planned):
             best = self._most_promising(seen, untried.features, maximize)
         return self._space.choose(ReplayChooser(dict(untried.keys[best])))
 
-    def expected_best(self, study: Study) -> FrozenTrial | None:
-        """Return the complete trial whose function the process expects most of, None while there are too few results.
+    def expected_order(self, study: Study) -> list[FrozenTrial]:
+        """Return the complete trials of distinct functions, those that the process expects most of first.
 
         One fit is a noisy witness: of many tried, the one with the largest value is mostly one that was lucky. The
-        process corrects each value by what functions gave that behave alike.
+        process corrects each value by what functions gave that behave alike. Empty while there are too few results.
         """
         maximize = study.direction == StudyDirection.MAXIMIZE
         seen = look(all_trials(study), [], self._candidates)
         if len(seen.finished) < self._n_initial:
-            return None
+            return []
         nothing = seen.features[:0]
         known = sum(share * found.known for share, found in self._posteriors(seen, nothing, nothing, maximize))
-        whole = np.array([trial.state == TrialState.COMPLETE for trial in seen.finished])
-        return seen.finished[int(np.where(whole, known, -np.inf).argmax())] if whole.any() else None
+        order = np.argsort(-np.asarray(known), kind="stable")
+        return [seen.finished[i] for i in order if seen.finished[i].state == TrialState.COMPLETE]
 
     def _untried(self, seen: Seen, maximize: bool) -> Functions:
         """Return functions that no trial has: all of a small space, else random ones and variants of the best."""
