@@ -188,8 +188,8 @@ def report(seeds: Sequence[Seed], args: argparse.Namespace) -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            f"Of the {len(table_1)} functions in the paper's Table 1, {sum(mean <= 5 for mean in table_1)} are within the "
-            "best 5 % by their mean percentile.",
+            f"Of the {len(table_1)} functions in the paper's Table 1, {sum(mean <= 5 for mean in table_1)} are within "
+            "the best 5 % by their mean percentile.",
             "",
             "Swish-like functions (0.5 <= b <= 3 in a x sigmoid(b x) + c, within 2 % of the range on [-4, 4]; "
             f"ReLU-like and linear ones excluded) are {enrichment(seeds)} (hypergeometric, seeds pooled).",
