@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib.util
 import sys
 import sysconfig
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
 import torch
 
-from actsearch.compiler.build import cxx_compiler, digest, library, notice
+from actsearch.compiler.build import cache_folder, cxx_compiler, digest, library, notice
 
 # without OpenMP the headers' at::parallel_for is a plain loop; torch brings the runtime, on Linux GNU's
 _FLAGS = ["-O2", "-std=c++20", "-fPIC", "-shared", "-w", *(["-fopenmp"] if sys.platform == "linux" else [])]
@@ -27,7 +29,8 @@ def load() -> ModuleType | None:
         return None
     source = Path(__file__).with_name("kernel_op.cpp").read_text()
     key = _key(compiler, source)
-    made = library(key, lambda text: _command(compiler, text, key), source, ".cpp")
+    with _alone(key):
+        made = library(key, lambda text: _command(compiler, text, key), source, ".cpp")
     if made is None:
         return None
     spec = importlib.util.spec_from_file_location(_name(key), made)
@@ -40,6 +43,21 @@ def load() -> ModuleType | None:
         notice(f"the op could not be loaded, kernels are called through Python instead ({error})")
         return None
     return module
+
+
+@contextlib.contextmanager
+def _alone(key: str) -> Iterator[None]:
+    """Let the other workers of a first search wait, and find the op built: it takes a core some 20 s.
+
+    The lock ends with its process. Where there are no locks, or no place for one, everybody builds, and the last wins.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            folder = cache_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / f"{key}.lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 _builder: threading.Thread | None = None

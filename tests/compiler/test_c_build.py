@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,24 @@ def test_a_damaged_library_gives_a_notice_and_the_reference(
     with caplog.at_level(logging.WARNING, "actsearch"):
         agrees("c")
     assert "could not be loaded" in caplog.text
+
+
+def test_who_wants_the_op_waits_for_who_builds_it(kernels: Path) -> None:
+    inside: list[int] = []
+
+    def build_it() -> None:
+        with c_op._alone("op"):  # opens the lock file anew, as processes do
+            inside.append(1)
+            time.sleep(0.05)
+            assert len(inside) == 1
+            inside.pop()
+
+    threads = [threading.Thread(target=build_it) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not inside
 
 
 @needs_compiler
