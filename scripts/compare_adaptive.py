@@ -4,7 +4,8 @@ Each activation is fitted on mnist1d (nets ``mlp``, ``residual``, ``conv``) and 
 tuned on validation over the same grid as everyone's, then every function gets the same fresh seeds and fresh data, and
 the test split is opened once. Learnable activations add weights and time, so each is compared with relu three times:
 with relu in the same net, with the narrowest wider net of relu that has at least as many weights (mnist1d), and with
-the shortest longer training of relu that took at least as long.
+the shortest longer training of relu that takes at least as long. What a step takes is measured apart, in turns with
+relu and as processor time: fits of a comparison run side by side, at times with other work on the machine.
 
     python scripts/compare_adaptive.py --n-replicates 8
 
@@ -14,7 +15,9 @@ Everything is kept in one journal file, so a run that was stopped goes on where 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,9 @@ from actsearch.report.display import display
 from actsearch.report.figures.style import BEST, GREY, RC, REFERENCE
 from actsearch.study import stats
 from actsearch.study.storage import open_storage
+from actsearch.tasks.fit import FitJob
+from actsearch.tasks.fit import fit as train
+from actsearch.tasks.task import Task
 
 FIXED = {"relu": "relu", "gelu": "gelu", "silu": "silu", "mish": "mish"}
 LEARNED = {
@@ -59,16 +65,17 @@ CELLS = (("mnist1d", "mlp"), ("mnist1d", "residual"), ("mnist1d", "conv"), ("dig
 WIDTHS = (1.25, 1.6, 2.5)  # of hidden layers, times their own
 LENGTHS = (1.5, 3.0, 6.0)  # of the training, times its own
 ACTIVATION_RATE = 0.1
+TIMED_STEPS = (20, 100)  # a step's time is the difference between such fits, without their start
+TIMED_ROUNDS = 3
 REFERENCE_NAME = "relu"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What became of one activation in one cell: test metric by replicate, seconds of a fit, weights of the net."""
+    """What became of one activation in one cell: test metric by replicate, weights of the net, tuned factor."""
 
     name: str
     tests: tuple[float, ...]
-    seconds: float
     n_parameters: int
     factor: float
     n_diverged: int
@@ -85,9 +92,7 @@ def fit(
     rate: float = 1.0,
 ) -> dict[str, Fitted]:
     """Tune and fit activations in one cell; relu is always among them."""
-    n_steps = {"mnist1d": args.n_steps, "digits": args.n_steps // 2}[task]
-    settings = {key: value for key, value in (("width", width), ("activation_rate", rate)) if value != 1}
-    cell = actsearch.load_task(task, nets=(net,), n_steps=round(n_steps * length), **settings)
+    cell = load(task, net, args, width=width, length=length, rate=rate)
     name = f"{task}-{net}-width{width:g}-length{length:g}-rate{rate:g}"
     storage = args.out / "compare_adaptive.journal"
     comparison = actsearch.compare(
@@ -110,7 +115,6 @@ def fit(
         fitted[shown] = Fitted(
             name=shown,
             tests=row.per_replicate,
-            seconds=statistics.median(attributes["seconds"] for attributes in own),
             n_parameters=max(attributes["n_parameters"] for attributes in own),
             factor=row.learning_rate_factor,
             n_diverged=row.n_diverged,
@@ -118,15 +122,42 @@ def fit(
     return fitted
 
 
+def load(
+    task: str, net: str, args: argparse.Namespace, *, width: float = 1.0, length: float = 1.0, rate: float = 1.0
+) -> Task:
+    """Return the task of one cell."""
+    n_steps = {"mnist1d": args.n_steps, "digits": args.n_steps // 2}[task]
+    settings = {key: value for key, value in (("width", width), ("activation_rate", rate)) if value != 1}
+    return actsearch.load_task(task, nets=(net,), n_steps=round(n_steps * length), **settings)
+
+
+def times_of_a_step(cases: Mapping[str, tuple[Task, str]], net: str) -> dict[str, float]:
+    """Return the processor time of a training step of each (task, activation), over that of relu's."""
+    best: dict[tuple[str, int], float] = {}
+    for _ in range(TIMED_ROUNDS):
+        for name, (task, spec) in cases.items():
+            for n_steps in TIMED_STEPS:
+                began = time.process_time()
+                train(FitJob(task, net, spec, False, 0, 0, 1.0, (n_steps,), n_steps))
+                best[name, n_steps] = min(time.process_time() - began, best.get((name, n_steps), math.inf))
+    few, many = TIMED_STEPS
+    seconds = {name: best[name, many] - best[name, few] for name in cases}
+    return {name: taken / seconds[REFERENCE_NAME] for name, taken in seconds.items()}
+
+
 @dataclass(frozen=True)
 class Cell:
-    """All fits of one task and net: of the activations, and of relu in wider nets and in longer trainings."""
+    """All fits of one task and net: of the activations, and of relu in wider nets and in longer trainings.
+
+    ``times`` are those of a training of an activation, or of a wider net (by its width, as text), over relu's.
+    """
 
     task: str
     net: str
     fitted: Mapping[str, Fitted]
     wider: Mapping[float, Fitted]
     longer: Mapping[float, Fitted]
+    times: Mapping[str, float]
 
     @property
     def relu(self) -> Fitted:
@@ -138,8 +169,8 @@ class Cell:
         return next(((w, f) for w, f in self.wider.items() if f.n_parameters >= self.fitted[name].n_parameters), None)
 
     def of_equal_time(self, name: str) -> tuple[float, Fitted] | None:
-        """Return relu's shortest training that took at least as long, with its length; None: none did."""
-        return next(((n, f) for n, f in self.longer.items() if f.seconds >= self.fitted[name].seconds), None)
+        """Return relu's shortest training that takes at least as long, up to a tenth, with its length; None: none."""
+        return next(((n, f) for n, f in self.longer.items() if 1.1 * n >= self.times[name]), None)
 
 
 def run_cell(task: str, net: str, args: argparse.Namespace) -> Cell:
@@ -154,7 +185,9 @@ def run_cell(task: str, net: str, args: argparse.Namespace) -> Cell:
     wider = {width: fit(controls, task, net, args, width=width)[REFERENCE_NAME] for width in widths}
     longer = {length: fit(controls, task, net, args, length=length)[REFERENCE_NAME] for length in LENGTHS}
     base = fitted[REFERENCE_NAME]
-    return Cell(task, net, fitted, {1.0: base, **wider}, {1.0: base, **longer})
+    cases = {name: (load(task, net, args), spec) for name, spec in {**FIXED, **LEARNED, **OWN_RATE}.items()}
+    cases |= {str(width): (load(task, net, args, width=width), FIXED[REFERENCE_NAME]) for width in widths}
+    return Cell(task, net, fitted, {1.0: base, **wider}, {1.0: base, **longer}, times_of_a_step(cases, net))
 
 
 def difference(fitted: Fitted, other: Fitted | None) -> stats.Difference | None:
@@ -176,19 +209,20 @@ def table(cell: Cell) -> list[str]:
     adjusted = dict(zip(to_relu, stats.holm([d.p_value for d in to_relu.values() if d]), strict=True))
     for fitted in order:
         own, adjusted_p = to_relu.get(fitted.name), adjusted.get(fitted.name)
-        size, time = cell.of_equal_size(fitted.name), cell.of_equal_time(fitted.name)
+        size, longer = cell.of_equal_size(fitted.name), cell.of_equal_time(fitted.name)
         diverged = f" ({fitted.n_diverged} diverged)" if fitted.n_diverged else ""
         rows.append(
             f"| {fitted.name}{diverged} | {statistics.fmean(fitted.tests):.4f} | {_told(own)} | "
             f"{'' if adjusted_p is None else f'{adjusted_p:.2g}'} | {_control(fitted, size)} | "
-            f"{_control(fitted, time)} | {_cost(fitted, cell)} |"
+            f"{_control(fitted, longer)} | {_cost(fitted, cell.times[fitted.name])} |"
         )
     for kind, fits in (("width", cell.wider), ("length", cell.longer)):
         for factor, fitted in fits.items():
             if factor != 1:
+                taken = cell.times[str(factor)] if kind == "width" else factor
                 rows.append(
                     f"| *relu, {kind} x {factor:g}* | {statistics.fmean(fitted.tests):.4f} | "
-                    f"{_told(difference(fitted, cell.relu))} | | | | {_cost(fitted, cell)} |"
+                    f"{_told(difference(fitted, cell.relu))} | | | | {_cost(fitted, taken)} |"
                 )
     return [*rows, ""]
 
@@ -197,8 +231,8 @@ def _told(d: stats.Difference | None) -> str:
     return "" if d is None else f"{d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}]"
 
 
-def _cost(fitted: Fitted, cell: Cell) -> str:
-    return f"{fitted.n_parameters} | {fitted.seconds / cell.relu.seconds:.2f} | {fitted.factor:g}"
+def _cost(fitted: Fitted, taken: float) -> str:
+    return f"{fitted.n_parameters} | {taken:.2f} | {fitted.factor:g}"
 
 
 def _control(fitted: Fitted, control: tuple[float, Fitted] | None) -> str:
@@ -228,8 +262,9 @@ def report(cells: Sequence[Cell], args: argparse.Namespace) -> str:
             "Differences are paired over replicates, with 95 % intervals (Student's t); p of the difference to relu in "
             f"the same net, Holm over the {n - 1} activations of a cell. The controls, in italics, are relu in wider "
             "nets and in longer trainings; a column compares with the smallest one that has at least as many weights, "
-            "or took at least as long. An empty field: that is relu in the same net. Times are medians of fits that "
-            "ran two at a time.",
+            "or takes at least as long (up to a tenth). An empty field: that is relu in the same net. Times are "
+            "processor times of a training step, measured in turns with relu's, the least of "
+            f"{TIMED_ROUNDS}; a longer training of relu takes as many times longer as it has steps.",
             "",
             *(line for cell in cells for line in table(cell)),
             "![differences](compare_adaptive.png)",

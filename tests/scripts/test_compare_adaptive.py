@@ -1,0 +1,73 @@
+"""Which training of relu an activation is compared with, and what is said of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_adaptive.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("compare_adaptive", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["compare_adaptive"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def cell(script: ModuleType) -> Any:
+    def fitted(name: str, tests: tuple[float, ...], n_parameters: int) -> Any:
+        return script.Fitted(name, tests, n_parameters, factor=1.0, n_diverged=0)
+
+    relu = fitted("relu", (0.5, 0.6, 0.7), 100)
+    small, large = fitted("Snake", (0.6, 0.7, 0.81), 120), fitted("dear", (0.4, 0.5, 0.61), 900)
+    wider = {1.0: relu, 1.25: fitted("relu", (0.55, 0.65, 0.75), 150)}
+    longer = {1.0: relu, 1.5: fitted("relu", (0.6, 0.7, 0.8), 100)}
+    times = {"relu": 1.0, "Snake": 1.6, "dear": 9.0, "1.25": 1.2}
+    return script.Cell("toy", "mlp", {"relu": relu, "Snake": small, "dear": large}, wider, longer, times)
+
+
+def test_controls_are_the_smallest_that_are_as_large_or_as_long(cell: Any) -> None:
+    assert cell.of_equal_size("Snake")[0] == 1.25
+    assert cell.of_equal_time("Snake")[0] == 1.5  # within a tenth
+    assert cell.of_equal_time("relu")[0] == 1.0
+    assert cell.of_equal_size("dear") is None
+    assert cell.of_equal_time("dear") is None
+
+
+def test_the_table_says_so(script: ModuleType, cell: Any) -> None:
+    _, _, _, _, best, *_, relu, dear, wide, long, _ = script.table(cell)
+    assert best.startswith("| Snake | 0.7033 | +0.1033 [")
+    assert "(x 1.25)" in best
+    assert best.endswith("| 120 | 1.60 | 1 |")
+    assert relu.endswith("|  |  |  |  | 100 | 1.00 | 1 |")
+    assert dear.count("none tried") == 2
+    assert wide.startswith("| *relu, width x 1.25* | 0.6500 |")
+    assert long.endswith("| 100 | 1.50 | 1 |")
+
+
+@pytest.mark.slow
+def test_a_cell_is_run_reported_and_drawn(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "LEARNED", {"Snake": "snake(granularity=channel)"})
+    monkeypatch.setattr(script, "OWN_RATE", {"PAU, own rate": "rational(start=identity)"})
+    monkeypatch.setattr(script, "WIDTHS", (1.25,))
+    monkeypatch.setattr(script, "LENGTHS", (1.5,))
+    monkeypatch.setattr(script, "TIMED_STEPS", (2, 6))
+    args = Namespace(n_replicates=2, n_steps=10, out=tmp_path)
+    cell = script.run_cell("mnist1d", "mlp", args)
+    assert cell.times["relu"] == 1
+    assert all(taken > 0 for taken in cell.times.values())
+    assert "Snake" in script.report([cell], args)
+    script.picture([cell], tmp_path / "cells.png")
+    assert (tmp_path / "cells.png").stat().st_size > 1000
