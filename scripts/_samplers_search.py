@@ -31,7 +31,7 @@ Array = NDArray[np.float64]
 BUDGETS = (50, 100, 200)
 BATCH_BUDGETS = (64, 128, 192)
 BATCH = 32
-BATCHES, FROM_KNOWN = "batches of 32", "from known functions"
+ONE_BY_ONE, BATCHES, FROM_KNOWN = "one by one", "batches of 32", "from known functions"
 KNOWN = ("elu", "relu", "selu", "sigmoid", "softplus", "softsign", "silu", "tanh")
 
 
@@ -143,6 +143,7 @@ class Searches:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / f"{_digest(table)}.jsonl"
         self._done: dict[str, Run] = {}
+        self._asked_for: set[str] = set()
         if self._file.exists():
             whole = self._file.read_bytes().rpartition(b"\n")[0]  # the last line may have been cut off
             self._file.write_bytes(whole + b"\n" if whole else b"")
@@ -157,10 +158,9 @@ class Searches:
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    @property
-    def seconds(self) -> float:
-        """Processor time of all searches in the file."""
-        return sum(run.seconds for run in self._done.values())
+    def seconds(self, kinds: Sequence[str]) -> float:
+        """Return the processor time of the searches of some kinds that were asked for, also where spent earlier."""
+        return sum(self._done[key].seconds for key in self._asked_for if json.loads(key)[1] in kinds)
 
     def of(self, jobs: Sequence[Job], chunksize: int = 1) -> list[Run]:
         """Return the searches of some jobs, in their order; those that are done are not run again."""
@@ -171,6 +171,7 @@ class Searches:
                 row = [job.key, _rounded(run.regret), run.n_to_best, _rounded(run.expected), round(run.seconds, 3)]
                 file.write(json.dumps(row) + "\n")
                 file.flush()
+        self._asked_for.update(job.key for job in jobs)
         return [self._done[job.key] for job in jobs]
 
 

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from _samplers_arena import Arena
-from _samplers_page import Judged, median_interval, ratio_interval, verdict
+from _samplers_page import Judged, aims, median_interval, ratio_interval, verdict
 from _samplers_search import Job, Run, Searches
 
 from actsearch.tasks.tables import table_path
@@ -40,8 +40,19 @@ def test_verdict_names_the_best_other() -> None:
     ours = _judged("surrogate", [0.01, 0.02, 0.01], [4, 5, 6])
     others = [_judged("tpe", [0.03, 0.03, 0.05], [9, 10, 12]), _judged("random", [0.05, 0.06, 0.04], [19, 10, 12])]
     lines = verdict([ours, *others, _judged("exhaustive", [0.0] * 3, [1, 1, 1])], [4])
-    assert lines[2].startswith("| regret after 4 | 1.33 | 3.67 (tpe) | -2.33 [")
-    assert lines[3].startswith("| evaluations to the best 1 % | 5 | 10 (tpe) | 0.50 [")
+    assert lines[0].startswith("| deep | regret after 4 | 1.33 | 3.67 (tpe) | -2.33 [")
+    assert lines[1].startswith("| deep | evaluations to the best 1 % | 5 | 10 (tpe) | ratio 0.50 [")
+
+
+def test_aims_say_where_the_surrogate_is_the_lowest() -> None:
+    def judged(name: str, after: tuple[float, float, float]) -> Judged:
+        regret = np.repeat(after, [50, 50, 100])
+        return Judged("deep", name, "one by one", {}, 200, [Run(regret, 9.0, np.full(200, np.nan))])
+
+    lines = aims(
+        [judged("surrogate", (0.3, 0.1, 0.2)), judged("tpe", (0.2, 0.2, 0.2)), judged("exhaustive", (0, 0, 0))]
+    )
+    assert lines == ["- deep, by what was seen: the lowest mean regret after 100 of 50, 100, 200."]
 
 
 @pytest.mark.slow
