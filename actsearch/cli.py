@@ -310,7 +310,7 @@ COMMANDS = (
             ),
             "how": (
                 Option("--n-trials", "how many distinct functions to train", type=int, default=100),
-                Option("--sampler", "tpe, random, nsgaii, evolution, exhaustive, ...", default="tpe", metavar="NAME"),
+                Option("--sampler", "surrogate, tpe, random, evolution, ...", default="surrogate", metavar="NAME"),
                 Option("--pruner", "stops poor candidates early: halving, hyperband, median, none", default="halving",
                        metavar="NAME"),
                 Option("--rungs", "where candidates are compared: fractions of a fit, or steps", type=numbers,

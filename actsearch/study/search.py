@@ -59,7 +59,7 @@ def search(
     space: Space | str | os.PathLike[str],
     task: Task | str | Sequence[Task | str],
     n_trials: int = 100,
-    sampler: str | optuna.samplers.BaseSampler = "tpe",
+    sampler: str | optuna.samplers.BaseSampler = "surrogate",
     storage: str | os.PathLike[str] | optuna.storages.BaseStorage | None = None,
     executor: Executor | None = None,
     seed: int = 0,

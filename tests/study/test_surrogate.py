@@ -20,7 +20,7 @@ from actsearch.expr.program import evaluate, lower
 from actsearch.expr.resolve import to_expr
 from actsearch.space import ReplayChooser, Space, load_space
 from actsearch.space.vary import regenerate
-from actsearch.study.samplers import load_sampler
+from actsearch.study.samplers import load_sampler, surrogate
 from actsearch.study.samplers._behaviour import GRID, GROUPS, canonical, features
 from actsearch.study.samplers._candidates import Candidates
 from actsearch.study.samplers._process import (
@@ -359,3 +359,13 @@ def test_a_lucky_result_is_not_what_is_expected_most_of() -> None:
 def test_bad_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(StudyError, match=message):
         load_sampler("surrogate", load_space("tiny"), 0, **settings)
+
+
+def test_of_many_results_the_best_and_some_of_the_others_are_learned_from() -> None:
+    values = np.random.default_rng(0).normal(size=3 * surrogate._N_LEARNED_FROM)
+    chosen = surrogate._worth_learning_from(values)
+    assert len(chosen) == len(set(chosen)) == surrogate._N_LEARNED_FROM
+    assert set(np.argsort(-values)[: surrogate._N_LEARNED_FROM // 2]) < set(chosen)
+    assert chosen.min() < 20
+    assert chosen.max() > len(values) - 20
+    assert surrogate._worth_learning_from(values[:100]).tolist() == list(range(100))

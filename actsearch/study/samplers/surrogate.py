@@ -40,6 +40,7 @@ _START = Prior(length=0.6, noise=0.1)  # while nothing is known: only for spread
 _N_LOOKED_AT = 40  # candidates among which each of the first is chosen
 _N_REPRESENTED = 300  # candidates that the first ones are to tell something about
 _GROWTH = 1.1  # priors are found anew whenever there are so many times as many observations, or one more of few
+_N_LEARNED_FROM = 400  # results at most: a process takes the cube of their number
 _ATTEMPTS = 50
 
 
@@ -131,8 +132,9 @@ class Surrogate(Planned):
         if len(seen.finished) < self._n_initial:
             return []
         nothing = seen.features[:0]
-        known = sum(share * found.known for share, found in self._posteriors(seen, nothing, nothing, maximize))
-        order = np.argsort(-np.asarray(known), kind="stable")
+        learned_from, posteriors = self._posteriors(seen, nothing, nothing, maximize)
+        known = sum(share * found.known for share, found in posteriors)
+        order = learned_from[np.argsort(-np.asarray(known), kind="stable")]
         return [seen.finished[i] for i in order if seen.finished[i].state == TrialState.COMPLETE]
 
     def _untried(self, seen: Seen, maximize: bool) -> Functions:
@@ -175,26 +177,39 @@ class Surrogate(Planned):
         """Return the candidate with the largest expected improvement over the best mean there is."""
         logarithms = [
             math.log(share) + log_expected_improvement(found.mean, found.deviation, float(found.known.max()))
-            for share, found in self._posteriors(seen, seen.running, features, maximize)
+            for share, found in self._posteriors(seen, seen.running, features, maximize)[1]
         ]
         return int(np.logaddexp.reduce(logarithms, axis=0).argmax())
 
-    def _posteriors(self, seen: Seen, running: Array, others: Array, maximize: bool) -> list[tuple[float, Posterior]]:
-        """Return what is expected under each plausible prior, and how probable that is."""
+    def _posteriors(
+        self, seen: Seen, running: Array, others: Array, maximize: bool
+    ) -> tuple[npt.NDArray[np.int64], list[tuple[float, Posterior]]]:
+        """Return which results were learned from, and what is expected under each plausible prior, with its share."""
         values = targets(seen.finished, maximize, self._n_initial)
         n = self._n_initial
-        while (more := max(n + 1, int(n * _GROWTH))) <= len(values):
+        while (more := max(n + 1, int(n * _GROWTH))) <= min(len(values), _N_LEARNED_FROM):
             n = more
         views = self._candidates.views
         first = tuple(trial.number for trial in seen.finished[:n])
         if self._priors[0] != first:
             self._priors = first, plausible([f * seen.features[:n, columns] for columns, f in views], values[:n])
+        learned_from = _worth_learning_from(values)
+        features, values = seen.features[learned_from], values[learned_from]
         found = []
         for share, prior in self._priors[1]:
             columns, factor = views[prior.view]
-            known, under_way, elsewhere = (factor * part[:, columns] for part in (seen.features, running, others))
+            known, under_way, elsewhere = (factor * part[:, columns] for part in (features, running, others))
             found.append((share, posterior(prior, known, values, under_way, elsewhere)))
-        return found
+        return learned_from, found
+
+
+def _worth_learning_from(values: Array) -> npt.NDArray[np.int64]:
+    """Return the indices of all results or, of too many, of the best and of some of the others, evenly spread."""
+    if len(values) <= _N_LEARNED_FROM:
+        return np.arange(len(values))
+    best, others = np.split(np.argsort(-values, kind="stable"), [_N_LEARNED_FROM // 2])
+    spread = np.linspace(0, len(others) - 1, _N_LEARNED_FROM - len(best)).astype(int)
+    return np.sort(np.concatenate([best, np.sort(others)[spread]]))
 
 
 def _most_telling(seen: Seen, untried: Functions, rng: np.random.Generator) -> int:
