@@ -295,14 +295,19 @@ def picture(cells: Sequence[Cell], path: Path) -> None:
 
 def _panel(cell: Cell, names: Sequence[str], axes: Axes) -> None:
     axes.axvline(0, color=GREY)
+    worst = min(statistics.fmean(cell.fitted[name].tests) for name in names) - statistics.fmean(cell.relu.tests)
+    left = max(worst - 0.03, -0.2)
     for place, name in enumerate(names):
         d = difference(cell.fitted[name], cell.relu)
         assert d is not None
         colour = REFERENCE if name in FIXED else BEST
+        if d.mean < left:
+            axes.plot(left, place, "<", color=colour, clip_on=False)
+            axes.text(left, place, f"   {d.mean:+.2f}", va="center", color=colour, fontsize="small")
+            continue
         axes.plot([d.low, d.high], [place, place], color=colour)
         axes.plot(d.mean, place, "o", color=colour, markersize=4)
-    low = min(statistics.fmean(cell.fitted[name].tests) for name in names) - statistics.fmean(cell.relu.tests)
-    axes.set_xlim(max(low - 0.03, -0.2), None)
+    axes.set_xlim(left, None)
     axes.set_yticks(range(len(names)), names)
     axes.set_title(f"{cell.task}, {cell.net}")
 

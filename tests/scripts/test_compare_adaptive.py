@@ -32,7 +32,7 @@ def cell(script: ModuleType) -> Any:
         return script.Fitted(name, tests, n_parameters, factor=1.0, n_diverged=0)
 
     relu = fitted("relu", (0.5, 0.6, 0.7), 100)
-    small, large = fitted("Snake", (0.6, 0.7, 0.81), 120), fitted("dear", (0.4, 0.5, 0.61), 900)
+    small, large = fitted("Snake", (0.6, 0.7, 0.81), 120), fitted("dear", (0.1, 0.2, 0.31), 900)
     wider = {1.0: relu, 1.25: fitted("relu", (0.55, 0.65, 0.75), 150)}
     longer = {1.0: relu, 1.5: fitted("relu", (0.6, 0.7, 0.8), 100)}
     times = {"relu": 1.0, "Snake": 1.6, "dear": 9.0, "1.25": 1.2}
