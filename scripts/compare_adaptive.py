@@ -200,6 +200,8 @@ def table(cell: Cell) -> list[str]:
     rows = [
         f"### {cell.task}, {cell.net}",
         "",
+        summary(cell),
+        "",
         "| activation | test accuracy | - relu, same net | p (Holm) | - relu, as many weights "
         "| - relu, as long | weights | time / relu | lr factor |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -225,6 +227,32 @@ def table(cell: Cell) -> list[str]:
                     f"{_told(difference(fitted, cell.relu))} | | | | {_cost(fitted, taken)} |"
                 )
     return [*rows, ""]
+
+
+def summary(cell: Cell) -> str:
+    """Return in a sentence how many activations are better than relu, by interval, and than its controls."""
+    others = [fitted for fitted in cell.fitted.values() if fitted is not cell.relu]
+
+    def better(controls: Mapping[str, tuple[float, Fitted] | None]) -> str:
+        dear = [fitted for fitted in others if (found := controls[fitted.name]) is None or found[0] != 1]
+        won = [fitted for fitted in dear if (found := controls[fitted.name]) and _is_better(fitted, found[1])]
+        return f"{len(won)} of the {len(dear)}"
+
+    size = better({fitted.name: cell.of_equal_size(fitted.name) for fitted in others})
+    longer = better({fitted.name: cell.of_equal_time(fitted.name) for fitted in others})
+    fixed = max((f for name, f in cell.fitted.items() if name in FIXED), key=lambda f: statistics.fmean(f.tests))
+    learned = [fitted for fitted in others if fitted.name not in FIXED]
+    return (
+        f"Better than relu in the same net, the interval above 0: {sum(_is_better(f, cell.relu) for f in others)} of "
+        f"{len(others)}; than relu with as many weights: {size} that add some; than relu trained as long: {longer} "
+        f"that take longer. Learnable ones better than {fixed.name}, the best of the fixed: "
+        f"{sum(_is_better(f, fixed) for f in learned)} of {len(learned)}."
+    )
+
+
+def _is_better(fitted: Fitted, other: Fitted) -> bool:
+    found = difference(fitted, other)
+    return found is not None and found.low > 0
 
 
 def _told(d: stats.Difference | None) -> str:

@@ -48,7 +48,9 @@ def test_controls_are_the_smallest_that_are_as_large_or_as_long(cell: Any) -> No
 
 
 def test_the_table_says_so(script: ModuleType, cell: Any) -> None:
-    _, _, _, _, best, *_, relu, dear, wide, long, _ = script.table(cell)
+    _, _, told, _, _, _, best, *_, relu, dear, wide, long, _ = script.table(cell)
+    assert "same net, the interval above 0: 1 of 2; than relu with as many weights: 1 of the 2 that add some" in told
+    assert "trained as long: 0 of the 2 that take longer" in told
     assert best.startswith("| Snake | 0.7033 | +0.1033 [")
     assert "(x 1.25)" in best
     assert best.endswith("| 120 | 1.60 | 1 |")
