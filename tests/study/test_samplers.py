@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from actsearch.errors import StudyError
 from actsearch.space import Space, load_space
 from actsearch.study.reclaim import reclaim
-from actsearch.study.samplers import load_sampler, sampler_names
+from actsearch.study.samplers import evolution, load_sampler, sampler_names
 from actsearch.study.samplers._fixed import has_conditional_choices
 from actsearch.study.storage import open_storage
 
@@ -342,6 +342,18 @@ def test_the_better_of_a_tournament_is_the_parent(tiny: Space) -> None:
             study.tell(trial, value)
     # trial 0 has aged out of the last five, trial 3 is pruned: 2 is the best
     assert _n_changed(_choices(study.ask(), space), made[2]) == 1
+
+
+def test_who_could_not_be_trained_is_poorer_than_who_was_pruned() -> None:
+    def fitness(state: TrialState, value: float | None, **attributes: str) -> tuple[bool, int, float]:
+        reports = {1: 0.3} if state == TrialState.PRUNED else {}
+        made = optuna.trial.create_trial(state=state, value=value, user_attrs=attributes, intermediate_values=reports)
+        return evolution._fitness(made, True)
+
+    diverged = fitness(TrialState.COMPLETE, 0.0, outcome="diverged")
+    rejected = fitness(TrialState.COMPLETE, 0.0, outcome="rejected")
+    pruned = fitness(TrialState.PRUNED, None, outcome="pruned")
+    assert diverged == rejected < pruned < fitness(TrialState.COMPLETE, -9.0, outcome="finished")
 
 
 def test_minimising_studies_are_understood() -> None:

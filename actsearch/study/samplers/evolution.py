@@ -117,8 +117,13 @@ class Evolution(Planned):
 
 
 def _fitness(trial: FrozenTrial, maximize: bool) -> tuple[bool, int, float]:
-    """Order finished trials: a pruned one is poorer than every complete one, and the poorer the earlier it ended."""
+    """Order finished trials: a pruned one is poorer than every complete one, and the poorer the earlier it ended.
+
+    The poorest are those that could not be trained: they are complete, at chance level.
+    """
     sign = 1.0 if maximize else -1.0
+    if trial.user_attrs.get("outcome") in ("diverged", "rejected"):
+        return False, -2, 0.0
     if trial.state == TrialState.COMPLETE:
         value = trial.value
         assert value is not None
