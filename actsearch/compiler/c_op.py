@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import sys
 import sysconfig
@@ -52,11 +51,14 @@ def _alone(key: str) -> Iterator[None]:
     The lock ends with its process. Where there are no locks, or no place for one, everybody builds, and the last wins.
     """
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl
+
             folder = cache_folder()
             folder.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context((folder / f"{key}.lock").open("w"))
             fcntl.flock(file, fcntl.LOCK_EX)
+            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)  # closing is not enough where a fork has the file, too
         yield
 
 

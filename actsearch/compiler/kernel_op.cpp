@@ -320,6 +320,7 @@ struct RunSlices : torch::autograd::Function<RunSlices> {
       const Tensor part = x.select(0, numbers[i]);
       const int64_t dim = channel_dim(part, own);
       const Loops& loops = ((const Kernel*)kernels[i])->loops[slot(x.scalar_type())][dim >= 0];
+      TORCH_CHECK(dim != -2 && loops.value, "a slice without a kernel");
       call(loops, part, y.select(0, numbers[i]), own, layout_of(part, dim), numbers[i]);
       is_served[numbers[i]] = true;
     }

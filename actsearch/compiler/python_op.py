@@ -60,7 +60,7 @@ class _Run(torch.autograd.Function):
         if dim < 0:
             _call(loops.value, [x, y, _table(arrays)], [x.numel()])
         else:
-            _call(loops.value, [x, y, _table(arrays)], sizes(x, dim))
+            _call(loops.value, [x, y, _table(arrays)], _sizes(x, dim))
         return y
 
     @staticmethod
@@ -76,8 +76,8 @@ class _Run(torch.autograd.Function):
             _call(ctx.loops.slopes, [x, g, gx, None, None], [x.numel()])
             return None, None, None, gx
         parts = (_blocks if ctx.dim < 0 else _groups)(ctx, x, g, gx, arrays)
-        total = summed(parts).view(len(parameters), -1)
-        sums = [one if p.numel() > 1 else summed(one.view(-1, 1)) for p, one in zip(parameters, total, strict=True)]
+        total = _summed(parts).view(len(parameters), -1)
+        sums = [one if p.numel() > 1 else _summed(one.view(-1, 1)) for p, one in zip(parameters, total, strict=True)]
         return (
             None,
             None,
@@ -97,8 +97,8 @@ def _blocks(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays
 
 
 def _groups(ctx: Any, x: torch.Tensor, g: torch.Tensor, gx: torch.Tensor, arrays: list[torch.Tensor]) -> torch.Tensor:
-    outer, channels, inner = sizes(x, ctx.dim)
-    size = rows_of_group(outer, channels * inner)
+    outer, channels, inner = _sizes(x, ctx.dim)
+    size = _rows_of_group(outer, channels * inner)
     pieces = [_pieces(tensor, (outer, channels * inner), size) for tensor in (x, g, gx)]
     parts = torch.zeros(len(pieces[0]), len(arrays) * channels, dtype=torch.float64)
     rests = torch.zeros_like(parts)
@@ -129,12 +129,12 @@ def _is_dense(x: torch.Tensor) -> bool:
     return True
 
 
-def rows_of_group(outer: int, row: int) -> int:
+def _rows_of_group(outer: int, row: int) -> int:
     """Return how many of ``outer`` rows, each of ``row`` elements, a kernel by channel adds up in one call."""
     return max(1, -(-outer // _GROUPS), -(-_GRAIN // row) if row else 1, min(outer, _ROWS))
 
 
-def sizes(x: torch.Tensor, dim: int) -> list[int]:
+def _sizes(x: torch.Tensor, dim: int) -> list[int]:
     """Return (outer, channels, inner) of a dense tensor whose dimension ``dim`` counts channels."""
     if not x.is_contiguous():  # channels last
         return [x.numel() // x.shape[dim], x.shape[dim], 1]
@@ -161,7 +161,7 @@ def _call(address: int, tensors: Sequence[Any], counts: Sequence[int]) -> None:
     function(*pointers, *counts)
 
 
-def summed(parts: torch.Tensor) -> torch.Tensor:
+def _summed(parts: torch.Tensor) -> torch.Tensor:
     """Return the sum over the first dimension in its order, compensated (Neumaier)."""
     total, rest = parts.new_zeros(parts.shape[1]), None
     for part in parts:

@@ -86,14 +86,14 @@ class Activation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f(x), of the shape and dtype of ``x``."""
-        return self.compiled(x, *self.arguments(x)) if self.slots else self.compiled(x)
+        return self.compiled(x, *self.arguments_for(x)) if self.slots else self.compiled(x)
 
     @property
-    def noise(self) -> float:
+    def parameter_noise(self) -> float:
         """The largest relative noise of parameters in training; 0 without."""
         return 0.0
 
-    def arguments(self, x: Tensor) -> list[Tensor]:
+    def arguments_for(self, x: Tensor) -> list[Tensor]:
         """Return the parameters' values, each shaped so that it broadcasts along the channels of ``x``."""
         return [self._value_for(slot, x) for slot in self.slots]
 

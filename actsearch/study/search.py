@@ -104,7 +104,8 @@ def search(
         name: the study's name; None: made from space and tasks.
         rungs: where candidates are compared and the poor ones stopped: fractions of a task's steps that end with 1, or
             counts of steps whose last one is the length of a fit.
-        pruner: "halving", "hyperband", "median", "none", or an Optuna pruner.
+        pruner: "halving", "hyperband", "median", "none", or an Optuna pruner. With "none" a fit runs to the end of its
+            cell, and a kill costs what it had trained there; with others it costs what came after the last rung.
         reduction_factor: of halving and hyperband: one candidate in so many goes on at each rung of each cell; None: 3
             up to three rungs in all, else 2.
         n_workers: fits at once; None: the CPUs; 0: one after the other in this process.

@@ -45,7 +45,7 @@ class Member:
 class PopulationSession(Progress):
     """Measures all members at rungs, and suspends the population at its ``stop_step``.
 
-    A member that diverges is left in its slice, where it harms nobody, until the population ends.
+    A member that diverges keeps its slice until the population ends, where it harms nobody; its activations give zeros.
 
     Args:
         members: the members; their jobs differ in candidate and state file only.

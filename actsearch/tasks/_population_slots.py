@@ -84,10 +84,10 @@ class _Table:
         return torch.stack(outputs)
 
     def _of_kernels(self, x: Tensor) -> Tensor:
-        if self._op is None:
+        if self._op is None or not self.served:
             return torch.zeros_like(x)
         example = x[0]
-        arguments = [argument for part in self.served.values() for argument in part.arguments(example)]
+        arguments = [argument for part in self.served.values() for argument in part.arguments_for(example)]
         y: Tensor = self._op.run_slices(x, arguments, *self._slices)
         return y
 
@@ -95,4 +95,5 @@ class _Table:
 def _handle(part: Activation, x: Tensor) -> int | None:
     """Return what the op knows an activation's kernels by; None: it has none for such a slice."""
     kernels = part.compiled.kernels
-    return None if kernels is None or part.noise else kernels.handle(x, *part.arguments(x))
+    is_own = type(part).forward is not Activation.forward  # of a class that somebody derived
+    return None if kernels is None or is_own or part.parameter_noise else kernels.handle(x, *part.arguments_for(x))

@@ -97,10 +97,13 @@ class Stack(nn.Module):
     def own(self) -> list[dict[str, nn.Parameter]]:
         """Return each member's parameters of activations by name, the same names as in the member's module."""
         found: list[dict[str, nn.Parameter]] = [{} for _ in range(self.n)]
+        seen: set[int] = set()  # one activation in several places counts once
         for path, part in self.module.named_modules():
             if isinstance(part, Slots):
                 for member, activation in part.own.items():
-                    found[int(member)] |= {f"{path}.{name}": p for name, p in activation.named_parameters()}
+                    named = {f"{path}.{name}": p for name, p in activation.named_parameters() if id(p) not in seen}
+                    found[int(member)] |= named
+                    seen.update(map(id, named.values()))
         return found
 
     def n_parameters(self) -> list[int]:
@@ -175,9 +178,10 @@ def _place_slots(members: Sequence[LightningModule], width: int) -> None:
     ]
     if any(one.keys() != places[0].keys() for one in places):
         raise Unstackable("does not have its activations at the same places for every candidate")
-    made: dict[int, Slots] = {}  # one activation in several places stays one
-    for path, first in places[0].items():
-        if id(first) not in made:
-            parts: list[Activation | None] = [one[path] for one in places]
-            made[id(first)] = Slots(parts + [None] * (width - len(members)))
-        members[0].set_submodule(path, made[id(first)])
+    made: dict[tuple[int, ...], Slots] = {}  # one activation in several places stays one
+    for path in places[0]:
+        parts: list[Activation | None] = [one[path] for one in places]
+        key = tuple(map(id, parts))
+        if key not in made:
+            made[key] = Slots(parts + [None] * (width - len(members)))
+        members[0].set_submodule(path, made[key])

@@ -21,7 +21,6 @@ class StateFiles(CheckpointIO):
     """Lightning's door to the members' files: what all share is in each of them.
 
     Args:
-        key: what makes two jobs the same fit, for each member's job.
         shared: the shared part of what the population goes on from; None: it starts.
     """
 

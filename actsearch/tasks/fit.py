@@ -78,7 +78,8 @@ class FitResult:
         seconds: time spent, in earlier calls that this one resumed too.
         n_parameters: trainable numbers of the net, the activation's included.
         test_metric: the test split's metric, when the job asked for it.
-        learned: the activations with the parameters they learned, a line each; None when they have none.
+        learned: the activations with the parameters they learned, a line each; None when they have none, or when the
+            fit did not go to its last rung.
     """
 
     steps: tuple[int, ...]

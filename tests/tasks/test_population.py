@@ -37,6 +37,16 @@ def test_float64_fits_equal_single_ones() -> None:
         assert (result.n_parameters, result.learned is None) == (alone.n_parameters, alone.learned is None)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_activation_in_all_places_stays_one(order: int) -> None:
+    specs = ("prelu(granularity=shared)", "x * sigmoid(beta[1.0] * x)", "relu")[::order]
+    jobs = [job(spec, "64-true") for spec in specs]
+    for one, result in zip(jobs, fit_population(jobs), strict=True):
+        alone = fit(one)
+        assert result.n_parameters == alone.n_parameters
+        assert result.val_loss == pytest.approx(alone.val_loss, abs=1e-6)
+
+
 def test_a_float32_fit_begins_as_its_single_one() -> None:
     (result,) = fit_population([single_job(load_task("toy"), (1,), spec="silu")])
     assert result.val_loss == pytest.approx(fit(single_job(load_task("toy"), (1,), spec="silu")).val_loss, rel=1e-5)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from actsearch.compiler import c_op
 from actsearch.compiler.c_source import BLOCK
+from actsearch.nn.activation import Activation
 from actsearch.nn.make import make
 from actsearch.tasks._population_layers import take_over
 from actsearch.tasks._population_slots import Slots
@@ -62,6 +63,22 @@ def test_members_with_kernels_give_what_they_give_by_themselves(shape: tuple[int
 
 def test_members_without_kernels_run_beside_those_that_have() -> None:
     check(parts_of((*SERVED, *OTHERS, None), 4), (6, 4), torch.float32)
+
+
+class Doubled(Activation):
+    """What somebody derives from an activation is not what its kernel computes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def test_a_derived_class_runs_its_own_forward() -> None:
+    check([Doubled("gelu"), make("gelu")], (6, 4), torch.float32)
+
+
+def test_padding_is_where_the_others_are() -> None:
+    y = on_stack(Slots(parts_of(("gelu", None), 4)), torch.randn(2, 6, 4, device="meta"))
+    assert (y.device.type, y.shape) == ("meta", (2, 6, 4))
 
 
 def test_without_the_op_members_run_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:

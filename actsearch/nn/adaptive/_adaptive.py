@@ -76,7 +76,7 @@ class Adaptive(Activation):
         return (self.formula.low, self.formula.high) if self.max_error > _EXACT else None
 
     @property
-    def noise(self) -> float:
+    def parameter_noise(self) -> float:
         """The largest relative noise of parameters in training; 0 without."""
         return self.formula.noise
 
@@ -92,8 +92,9 @@ class Adaptive(Activation):
 
     def _value_for(self, slot: Slot, x: Tensor) -> Tensor:
         value = self._grouped(slot, x) if self.granularity == "group" else super()._value_for(slot, x)
-        if self.noise and self.training:
-            value = value * torch.empty_like(x, dtype=value.dtype).uniform_(1 - self.noise, 1 + self.noise)
+        noise = self.parameter_noise
+        if noise and self.training:
+            value = value * torch.empty_like(x, dtype=value.dtype).uniform_(1 - noise, 1 + noise)
         return value
 
     def _grouped(self, slot: Slot, x: Tensor) -> Tensor:
