@@ -67,12 +67,12 @@ def c_compiler() -> Compiler | None:
     if not command or not version:
         notice("no C compiler was found (CC, gcc, cc, clang): activations run as torch operations, which is slower")
         return None
-    wide = ("-mprefer-vector-width=512",) if "avx512f" in _cpu() else ()
+    wide = ("-mprefer-vector-width=512",) if "avx512f" in cpu() else ()
     library, release = platform.libc_ver()
     vectors = platform.machine() == "x86_64" and library == "glibc" and tuple(map(int, release.split("."))) >= (2, 35)
     libraries = ("-lmvec", "-lm") if vectors else ("-lm",)
     passes = ("-O3",) if "clang" in version else _GCC
-    return Compiler(command, f"{version}\n{_cpu()}", (*FLAGS, *passes, *wide), libraries, vectors)
+    return Compiler(command, f"{version}\n{cpu()}", (*FLAGS, *passes, *wide), libraries, vectors)
 
 
 def cxx_compiler() -> tuple[str, ...] | None:
@@ -214,7 +214,7 @@ def _version(command: Sequence[str]) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _cpu() -> str:
+def cpu() -> str:
     """Return what ``-march=native`` depends on."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

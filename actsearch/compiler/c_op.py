@@ -1,4 +1,4 @@
-"""The torch op that runs kernels: one C++ file, built once for a torch version; without a C++ compiler, none."""
+"""The torch op that runs kernels: two C++ files, built once for a torch version; without a C++ compiler, none."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from types import ModuleType
 
 import torch
 
-from actsearch.compiler.build import cache_folder, cxx_compiler, digest, library, notice
+from actsearch.compiler.build import cache_folder, cpu, cxx_compiler, digest, library, notice
 
+_SOURCES = ("layers_op.cpp", "kernel_op.cpp")  # one text for the compiler; the last one names what Python sees
 # without OpenMP the headers' at::parallel_for is a plain loop; torch brings the runtime, on Linux GNU's
-_FLAGS = ["-O2", "-std=c++20", "-fPIC", "-shared", "-w", *(["-fopenmp"] if sys.platform == "linux" else [])]
+_OPENMP = ["-fopenmp"] if sys.platform == "linux" else ["-fopenmp-simd"]
+_FLAGS = ["-O3", "-march=native", "-ffp-contract=off", *_OPENMP, "-std=c++20", "-fPIC", "-shared", "-w"]
 
 
 @lru_cache(maxsize=1)
@@ -26,7 +28,7 @@ def load() -> ModuleType | None:
     compiler = cxx_compiler()
     if compiler is None:
         return None
-    source = Path(__file__).with_name("kernel_op.cpp").read_text()
+    source = "".join(Path(__file__).with_name(name).read_text() for name in _SOURCES)
     key = _key(compiler, source)
     with _alone(key):
         made = library(key, lambda text: _command(compiler, text, key), source, ".cpp")
@@ -78,7 +80,7 @@ def ready() -> ModuleType | None:
 
 
 def _key(compiler: Sequence[str], source: str) -> str:
-    return digest(source, *compiler, *_FLAGS, torch.__version__, sysconfig.get_config_var("SOABI") or "")
+    return digest(source, *compiler, cpu(), *_FLAGS, torch.__version__, sysconfig.get_config_var("SOABI") or "")
 
 
 def _name(key: str) -> str:

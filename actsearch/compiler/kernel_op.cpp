@@ -394,4 +394,8 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("make_kernel", &make_kernel);
   m.def("set_loops", &set_loops);
   m.def("run_slices", &run_slices);
+#ifdef CPUBLAS_BRGEMM_F32F32F32
+  m.def("linear", &linear);
+  m.def("layer_norm", &layer_norm);
+#endif
 }

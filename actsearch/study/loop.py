@@ -103,7 +103,7 @@ class Loop:
     def _keep_busy(self) -> None:
         """Keep one work more in flight than there are workers, so that none waits for the sampler.
 
-        A population that waits at a rung goes first once it is a quarter full, the furthest one before others; then
+        A population that waits at a rung goes first once it is half full, the furthest one before others; then
         new candidates. What is left when there are no new ones goes as it is.
         """
         while self.pool.n_waiting <= self.pool.n_workers:
@@ -119,9 +119,12 @@ class Loop:
             self._company.submit(group, jobs, [self.objective.size(group[0])] * len(jobs[0]))
 
     def _propose_some(self) -> None:
-        """Propose as many candidates as are fitted at once, fewer where the last ones are shared among workers."""
+        """Propose as many candidates as are fitted at once, fewer where the last ones are shared among workers.
+
+        But not fewer than a narrow stack holds, which takes as long with one.
+        """
         left = self.n_trials - self.n_trained - len(self._active)
-        wanted = min(self._waiting.largest, max(1, -(-left // self.pool.n_workers)))
+        wanted = min(self._waiting.largest, max(self._waiting.fewest, -(-left // self.pool.n_workers)))
         patience = PATIENCE
         while self._waiting.n_new < wanted and self.n_trained + len(self._active) < self.n_trials:
             if (self._active and patience == 0) or self._is_exhausted():

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 MODES = ("auto", "single", "population")
 SIZES = (16, 32)  # of which the faster is taken; more fill the caches of a core, fewer share too little
 _ATTRIBUTE = "populations"
+_TAKES = 2  # of which the faster counts: other workers measure other nets meanwhile
 _WORTH = 0.8  # a population is taken when a candidate costs at most so much of a single fit
 _NO_FASTER = "is no faster with many candidates at once"
 _PROBED = ("relu", "tanh", "x * sigmoid(beta[1.0] * x)")
@@ -89,7 +90,8 @@ def measure(jobs: tuple[FitJob, ...], sizes: tuple[int, ...], is_forced: bool) -
         return Size(reason=reason)
     if is_forced and len(sizes) == 1:
         return Size(sizes[0], None if is_free else width_of(sizes[0]))
-    seconds = {n: seconds_a_candidate(jobs[0], n) for n in sizes}
+    takes = [{n: seconds_a_candidate(jobs[0], n) for n in sizes} for _ in range(_TAKES if len(sizes) > 1 else 1)]
+    seconds = {n: min(take[n] for take in takes) for n in sizes}
     best = min(seconds, key=lambda n: seconds[n])
     if not is_forced and seconds[best] > _WORTH * seconds_a_candidate(jobs[0], 1):
         return Size(reason=_NO_FASTER)

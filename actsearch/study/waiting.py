@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from actsearch.study.objective import Candidate, Objective
+from actsearch.tasks.population import WIDTHS
 
-_SHARE = 4  # a group is sent when it is a quarter full: waiting for more would keep the sampler from knowing
+_SHARE = 2  # a group is sent when it is half full: waiting for more would keep the sampler from knowing
 
 
 class Waiting:
@@ -23,6 +24,11 @@ class Waiting:
         """How many candidates begin at once."""
         first, _ = self._objective.plan.reports[0]
         return self._objective.size_of(first.key).n
+
+    @property
+    def fewest(self) -> int:
+        """How many candidates take as long as one."""
+        return min(self.largest, WIDTHS[0])
 
     @property
     def n_new(self) -> int:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from actsearch.nn.optim import parameter_groups
 
@@ -33,6 +32,7 @@ class Classifier(LightningModule):
     def __init__(self, net: nn.Module, learning_rate: float, schedule: Schedule, activation_rate: float = 1.0) -> None:
         super().__init__()
         self.net = net
+        self.loss = nn.CrossEntropyLoss()
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.activation_rate = activation_rate
@@ -44,7 +44,8 @@ class Classifier(LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
         """Return the batch's mean cross-entropy."""
         x, y = batch
-        return cross_entropy(self.net(x), y)
+        loss: torch.Tensor = self.loss(self.net(x), y)
+        return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> None:
         """Log ``val_accuracy`` and ``val_loss``."""
@@ -76,5 +77,5 @@ class Classifier(LightningModule):
     def _measure(self, split: str, x: torch.Tensor, y: torch.Tensor) -> None:
         logits = self.net(x)
         accuracy = (logits.argmax(dim=1) == y).to(logits.dtype).mean()
-        values = {f"{split}_accuracy": accuracy, f"{split}_loss": cross_entropy(logits, y)}
+        values = {f"{split}_accuracy": accuracy, f"{split}_loss": self.loss(logits, y)}
         self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(y))

@@ -52,10 +52,11 @@ class TensorData(LightningDataModule):
 
     Args:
         make_splits: returns the three splits; called once, when a fit sets its data up.
-        batch_size: examples a training batch. Validation and test use big batches, which cost less.
+        batch_size: examples a training batch. Validation and test use bigger ones, which cost less while a population's
+            tensors of them fit into a processor's caches.
     """
 
-    eval_batch_size = 5_000
+    eval_batch_size = 500
 
     def __init__(self, make_splits: Callable[[], Splits], batch_size: int) -> None:
         super().__init__()

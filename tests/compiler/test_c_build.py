@@ -107,7 +107,7 @@ def test_a_read_only_cache_that_holds_the_kernel_serves(kernels: Path, monkeypat
 
 @needs_compiler
 def test_a_cache_written_by_another_cpu_is_not_used(kernels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_cpu", lambda: "another")
+    monkeypatch.setattr(build, "cpu", lambda: "another")
     agrees("c")
     foreign = set(kernels.glob("*.so"))
     for cache in CACHES:
@@ -118,6 +118,12 @@ def test_a_cache_written_by_another_cpu_is_not_used(kernels: Path, monkeypatch: 
     agrees("c")
     assert len(foreign) == 1
     assert len(set(kernels.glob("*.so")) - foreign) == 1
+
+
+def test_the_op_of_another_cpu_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = c_op._key(["c++"], "source")
+    monkeypatch.setattr(c_op, "cpu", lambda: "another")
+    assert c_op._key(["c++"], "source") != here
 
 
 @needs_compiler

@@ -12,7 +12,6 @@ from actsearch.compiler import c_op
 from actsearch.compiler.c_source import BLOCK
 from actsearch.nn.activation import Activation
 from actsearch.nn.make import make
-from actsearch.tasks._population_layers import take_over
 from actsearch.tasks._population_slots import Slots
 
 LAYER = "a[0.7] * x * sigmoid(beta[1.0] * x)"
@@ -109,37 +108,3 @@ def test_second_derivatives_are_refused() -> None:
     y = on_stack(Slots(parts_of(["gelu"], 4)), x)
     with pytest.raises(RuntimeError, match="no second derivatives"):
         torch.autograd.grad(y.sum(), x, create_graph=True)
-
-
-LAYERS = {
-    "linear": (lambda: nn.Linear(5, 3), (7, 5)),
-    "linear, no bias": (lambda: nn.Linear(5, 3, bias=False), (7, 5)),
-    "linear on a sequence": (lambda: nn.Linear(5, 3), (4, 7, 5)),
-    "linear on one example": (lambda: nn.Linear(5, 3), (5,)),
-    "norm": (lambda: nn.LayerNorm(5), (7, 5)),
-    "norm, no bias": (lambda: nn.LayerNorm(5, bias=False), (7, 5)),
-    "norm over two dimensions": (lambda: nn.LayerNorm((7, 5)), (4, 7, 5)),
-    "norm, no weights": (lambda: nn.LayerNorm(5, elementwise_affine=False), (7, 5)),
-}
-
-
-@pytest.mark.parametrize("is_shared", [False, True])
-@pytest.mark.parametrize("name", LAYERS)
-def test_layers_with_stacked_weights_are_those_of_vmap(name: str, is_shared: bool) -> None:
-    make_layer, shape = LAYERS[name]
-    layer = make_layer().double()
-    weights = [torch.randn(3, *p.shape, dtype=torch.float64, requires_grad=True) for p in layer.parameters()]
-    x = torch.randn(*(() if is_shared else (3,)), *shape, dtype=torch.float64, requires_grad=True)
-
-    def one(x: Tensor, weights: list[Tensor], _: Tensor) -> Tensor:
-        named = dict(zip(dict(layer.named_parameters()), weights, strict=True))
-        return torch.func.functional_call(layer, named, (x,))
-
-    def run() -> list[Tensor]:
-        y = torch.func.vmap(one, (None if is_shared else 0, 0, 0))(x, weights, torch.arange(3))
-        return [y, *torch.autograd.grad(y.square().sum(), [x, *weights])]
-
-    expected = run()
-    take_over(layer)
-    for found, right in zip(run(), expected, strict=True):
-        torch.testing.assert_close(found, right)
