@@ -140,14 +140,16 @@ def clip_norms(stack: Stack, largest: float) -> None:
     """Scale each member's gradient so that its norm over all weights is at most ``largest``."""
     stacked = [p.grad for p in stack.stacked().values() if p.grad is not None]
     squares = torch.stack([(gradient * gradient).flatten(1).sum(1) for gradient in stacked]).sum(0)
-    for member, own in enumerate(stack.own()):
-        for parameter in own.values():
-            if parameter.grad is not None:
-                squares[member] += (parameter.grad * parameter.grad).sum()
+    own = [
+        (member, one.of(one.parameter.grad))
+        for member, weights in enumerate(stack.own())
+        for one in weights.values()
+        if one.parameter.grad is not None
+    ]
+    for member, gradient in own:
+        squares[member] += (gradient * gradient).sum()
     factors = (largest / (squares.sqrt() + 1e-6)).clamp(max=1.0)
     for gradient in stacked:
         gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))
-    for member, own in enumerate(stack.own()):
-        for parameter in own.values():
-            if parameter.grad is not None:
-                parameter.grad.mul_(factors[member])
+    for member, gradient in own:
+        gradient.mul_(factors[member])

@@ -39,10 +39,14 @@ class Configured:
 
     def take(self, stack: Stack) -> None:
         """Put the stacked weights, and everybody's own, in place of the first member's."""
+        for owned in self.own:
+            stack.join(owned)
         stacked, own = stack.stacked(), stack.own()
         for group, shared, owned in zip(self.optimizer.param_groups, self.shared, self.own, strict=True):
             group.pop("param_names", None)
-            group["params"] = [stacked[name] for name in shared] + [own[member][name] for member, name in owned]
+            parameters = [own[member][name].parameter for member, name in owned]
+            trained = {id(parameter): parameter for parameter in parameters}
+            group["params"] = [*(stacked[name] for name in shared), *trained.values()]
 
 
 def configure(members: Sequence[LightningModule]) -> Configured:

@@ -60,7 +60,7 @@ def _parts(content: dict[str, Any]) -> dict[str, Any]:
     if "member" in content:
         member = content["member"]
         weights = member["weights"]
-        states = [entry["each"] for entry in weights["state"].values()] + list(weights["own_state"].values())
+        states = [entry["each"] for entry in (*weights["state"].values(), *weights["own_state"].values())]
         trained = {**weights["parameters"], **weights["own"]}
         rows, named = member["rows"], trained | weights["buffers"]
     else:

@@ -72,6 +72,7 @@ def _fit(
     except MisconfigurationException as error:
         raise TaskError(f"{jobs[0].where}: {error}") from error
     tested = _test(jobs[0], module, data) if jobs[0].test else [None] * len(jobs)
+    module.stack.settle()
     n_parameters = module.stack.n_parameters()
     return tuple(
         make_result(

@@ -156,9 +156,9 @@ class PopulationSession(Progress):
         for name, parameter in module.stack.stacked().items():
             for k in torch.isfinite(parameter.detach()).flatten(1).all(1)[: len(own)].logical_not().nonzero():
                 self._give_up(module, int(k), f"{name} is not finite at step {self.step}")
-        for k, parameters in enumerate(own):
-            for name, parameter in parameters.items():
-                if not torch.isfinite(parameter).all():
+        for k, weights in enumerate(own):
+            for name, one in weights.items():
+                if not torch.isfinite(one.value).all():
                     self._give_up(module, k, f"{name} is not finite at step {self.step}")
 
     def _give_up(self, module: Population, k: int, reason: str) -> None:

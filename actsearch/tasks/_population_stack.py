@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.func import vmap
 from actsearch.nn.activation import Activation
 from actsearch.tasks._build import activations_of
 from actsearch.tasks._population_layers import take_over
+from actsearch.tasks._population_own import Own
 from actsearch.tasks._population_slots import Slots
 
 Place = tuple[dict[str, Any], str]  # a module's own table of parameters or buffers, and a name in it
@@ -55,7 +57,8 @@ class Stack(nn.Module):
         self.module.log, self.module.log_dict = self._log, self._log_dict  # type: ignore[method-assign, assignment]
         self._members: Tensor
         self.register_buffer("_members", torch.arange(width), persistent=False)
-        own = {id(p) for parameters in self.own() for p in parameters.values()}
+        self._own = _find_own(self.module, self.n)
+        own = {id(one.parameter) for weights in self._own for one in weights.values()}
         self._stacked = {name: p for name, p in self.module.named_parameters() if id(p) not in own}
 
     def forward(self, step: str, *arguments: Any) -> tuple[Tensor, dict[str, Tensor]]:
@@ -82,9 +85,8 @@ class Stack(nn.Module):
 
     def drop(self, member: int) -> None:
         """Take a member that has diverged out of the activations' work."""
-        for part in self.module.modules():
-            if isinstance(part, Slots):
-                part.drop(member)
+        for slots in self._slots().values():
+            slots.drop(member)
 
     def stacked(self) -> dict[str, nn.Parameter]:
         """Return the stacked parameters by their names in the member's module."""
@@ -94,22 +96,37 @@ class Stack(nn.Module):
         """Return the stacked buffers by their names in the member's module."""
         return dict(self.module.named_buffers())
 
-    def own(self) -> list[dict[str, nn.Parameter]]:
-        """Return each member's parameters of activations by name, the same names as in the member's module."""
-        found: list[dict[str, nn.Parameter]] = [{} for _ in range(self.n)]
-        seen: set[int] = set()  # one activation in several places counts once
-        for path, part in self.module.named_modules():
-            if isinstance(part, Slots):
-                for member, activation in part.own.items():
-                    named = {f"{path}.{name}": p for name, p in activation.named_parameters() if id(p) not in seen}
-                    found[int(member)] |= named
-                    seen.update(map(id, named.values()))
-        return found
+    def own(self) -> list[dict[str, Own]]:
+        """Return where each member's weights of activations are, by the names that they have in the member's module."""
+        return self._own
+
+    def join(self, group: Collection[tuple[int, str]]) -> None:
+        """Make one parameter of what activations at one place learn, of those weights, (member, name), that may be one.
+
+        One activation in several places stays as it is.
+        """
+        n_places = Counter(id(part) for slots in self._slots().values() for part in slots.own.values())
+        for path, slots in self._slots().items():
+            alone = {int(member) for member, part in slots.own.items() if n_places[id(part)] == 1}
+            within = [(member, name.removeprefix(f"{path}.")) for member, name in group if member in alone]
+            slots.join({(member, name) for member, name in within if "." not in name})
+            if slots.joined is not None:
+                for (member, _, name), own in zip(slots.joined.weights, slots.joined.owns(), strict=True):
+                    self._own[member][f"{path}.{name}"] = own
+
+    def settle(self) -> None:
+        """Give the activations what they have learned."""
+        for slots in self._slots().values():
+            if slots.joined is not None:
+                slots.joined.settle()
+
+    def _slots(self) -> dict[str, Slots]:
+        return {path: part for path, part in self.module.named_modules() if isinstance(part, Slots)}
 
     def n_parameters(self) -> list[int]:
         """Return the trainable numbers of each member."""
         shared = sum(p[0].numel() for p in self._stacked.values() if p.requires_grad)
-        return [shared + sum(p.numel() for p in own.values()) for own in self.own()]
+        return [shared + sum(one.shape.numel() for one in own.values()) for own in self._own]
 
     def _log(self, name: str, value: Any, *arguments: Any, **options: Any) -> None:
         if arguments or not isinstance(value, Tensor | int | float):
@@ -160,6 +177,20 @@ def _stack_weights(members: Sequence[LightningModule]) -> list[Place]:
                 getattr(owner, table)[name] = made[id(first)]
                 places.append((getattr(owner, table), name))
     return places
+
+
+def _find_own(module: nn.Module, n: int) -> list[dict[str, Own]]:
+    """Return each member's weights of activations, by name; one activation in several places counts once."""
+    found: list[dict[str, Own]] = [{} for _ in range(n)]
+    seen: set[int] = set()
+    for path, slots in module.named_modules():
+        if isinstance(slots, Slots):
+            for member, part in slots.own.items():
+                for name, parameter in part.named_parameters():
+                    if id(parameter) not in seen:
+                        seen.add(id(parameter))
+                        found[int(member)][f"{path}.{name}"] = Own(parameter, 0, parameter.shape)
+    return found
 
 
 def _stack(parts: Sequence[Any], name: str) -> Tensor:

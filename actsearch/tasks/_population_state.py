@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from actsearch.tasks._population_own import Own
 from actsearch.tasks._population_stack import Stack
 from actsearch.tasks._state import StateFile
 
 Weights = dict[str, Any]
+State = dict[str, dict[str, Any]]  # what is a member's own of an optimiser's state: "each"; what is the same: "shared"
 
 
 class StateFiles(CheckpointIO):
@@ -53,11 +56,11 @@ def taken(stack: Stack, optimizer: Optimizer) -> list[Weights]:
         members.append(
             {
                 "parameters": {name: _slice(p, member) for name, p in stacked.items()},
-                "own": {name: p.detach().clone() for name, p in own.items()},
+                "own": {name: one.value.clone() for name, one in own.items()},
                 "buffers": {name: _slice(buffer, member) for name, buffer in buffers.items()},
                 "groups": groups,
-                "state": {name: _state(optimizer, p, member) for name, p in stacked.items()},
-                "own_state": {name: dict(optimizer.state.get(p, {})) for name, p in own.items()},
+                "state": {name: _state(optimizer, p, itemgetter(member)) for name, p in stacked.items()},
+                "own_state": {name: _state(optimizer, one.parameter, one.of) for name, one in own.items()},
             }
         )
     return members
@@ -74,10 +77,9 @@ def put(stack: Stack, optimizer: Optimizer, members: Sequence[Weights]) -> None:
     for name, buffer in stack.buffers_of_module().items():
         buffer.copy_(torch.stack([one["buffers"][name] for one in padded]))
     for own, one in zip(stack.own(), members, strict=True):
-        for name, parameter in own.items():
-            parameter.copy_(one["own"][name])
-            if one["own_state"][name]:
-                optimizer.state[parameter] = dict(one["own_state"][name])
+        for name, weight in own.items():
+            weight.value.copy_(one["own"][name])
+            _put_own(optimizer, weight, one["own_state"][name])
     for group, stored in zip(optimizer.param_groups, members[0]["groups"], strict=True):
         group.update(stored)
 
@@ -86,16 +88,30 @@ def _slice(tensor: Tensor, member: int) -> Tensor:
     return tensor.detach()[member].clone()  # a slice would take the whole stack's memory into the file
 
 
-def _state(optimizer: Optimizer, parameter: nn.Parameter, member: int) -> dict[str, dict[str, Any]]:
-    """Return a member's part of a stacked parameter's state, and what is the same for all, such as the step."""
+def _state(
+    optimizer: Optimizer, parameter: nn.Parameter, part: Callable[[Tensor], Tensor]
+) -> dict[str, dict[str, Any]]:
+    """Return a member's part of a parameter's state, and what is the same for all, such as the step."""
     entries = optimizer.state.get(parameter, {})
-    is_stacked = {key: isinstance(value, Tensor) and value.shape == parameter.shape for key, value in entries.items()}
+    each = {key for key, value in entries.items() if isinstance(value, Tensor) and value.shape == parameter.shape}
     return {
-        "each": {key: _slice(value, member) for key, value in entries.items() if is_stacked[key]},
-        "shared": {key: value for key, value in entries.items() if not is_stacked[key]},
+        "each": {key: part(entries[key].detach()).clone() for key in each},
+        "shared": {key: value for key, value in entries.items() if key not in each},
     }
 
 
-def _merged(states: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
+def _put_own(optimizer: Optimizer, weight: Own, stored: State) -> None:
+    if not stored["each"] and not stored["shared"]:
+        return
+    state = optimizer.state[weight.parameter]
+    for key, value in stored["each"].items():
+        if key not in state:
+            state[key] = torch.zeros_like(weight.parameter)
+        weight.of(state[key]).copy_(value)
+    for key, value in stored["shared"].items():
+        state.setdefault(key, value.clone() if isinstance(value, Tensor) else value)
+
+
+def _merged(states: Sequence[State]) -> dict[str, Any]:
     shared = {k: v.clone() if isinstance(v, Tensor) else v for k, v in states[0]["shared"].items()}
     return shared | {key: torch.stack([one["each"][key] for one in states]) for key in states[0]["each"]}

@@ -138,7 +138,7 @@ def single(content: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor
 def member(content: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the same of a member of a population."""
     weights = content["member"]["weights"]
-    states = {name: entry["each"] for name, entry in weights["state"].items()} | weights["own_state"]
+    states = {name: entry["each"] for name, entry in (weights["state"] | weights["own_state"]).items()}
     return weights["parameters"] | weights["own"] | weights["buffers"], gradients(states)
 
 
