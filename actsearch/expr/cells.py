@@ -53,5 +53,11 @@ def exact_cell(value: mpmath.mpf) -> str:
         return _name(value < 0, int(mpmath.floor(place)))
 
 
+def negated(name: str) -> str:
+    """Return the cell of the negative value."""
+    # only the first sign is the value's; the cell's number may have its own
+    return {"+": "-", "-": "+"}[name[0]] + name[1:] if name[0] in "+-" else name
+
+
 def _name(negative: bool, cell: int) -> str:
     return f"{'-' if negative else '+'}{cell:x}"

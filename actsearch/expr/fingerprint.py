@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import sympy
 
-from actsearch.expr.cells import NOT_FINITE, cells, exact_cell
+from actsearch.expr.cells import NOT_FINITE, cells, exact_cell, negated
 from actsearch.expr.graph import Program
 from actsearch.expr.noisy import noisy_values
 from actsearch.expr.parameters import Parameter
@@ -66,11 +66,29 @@ def value_vector(expr: sympy.Expr | str) -> Array:
     return evaluate(lower(to_expr(expr) if isinstance(expr, str) else expr), SAMPLE_POINTS)
 
 
+def fingerprint_of_negative(expr: sympy.Expr) -> str:
+    """Return the fingerprint of ``-expr``, from that of ``expr`` where this says it."""
+    parameters = [p for p in lower(expr).parameters if isinstance(p, Parameter)]
+    if len(parameters) > _MAX_PERMUTED:  # they are ordered by what they do, which the sign changes
+        return fingerprint(-expr)
+    return _digest([tuple(map(negated, row)) for row in _identity(expr)])
+
+
 @lru_cache(maxsize=16384)
 def _fingerprint(expr: sympy.Expr) -> str:
+    return _digest(_identity(expr))
+
+
+@lru_cache(maxsize=1024)
+def _identity(expr: sympy.Expr) -> list[Cells]:
+    """Return the cells at all sample points, for each order of the parameters."""
     program = lower(expr)
     parameters = tuple(p for p in program.parameters if isinstance(p, Parameter))
-    rows = sorted(_signatures(program, parameters, _orders(program, parameters)))
+    return _signatures(program, parameters, _orders(program, parameters))
+
+
+def _digest(signatures: Iterable[Cells]) -> str:
+    rows = sorted(signatures)
     constant = all(_is_constant(row) for row in rows)
     digest = hashlib.sha256("\n".join(",".join(row) for row in rows).encode()).hexdigest()
     return f"{CONSTANT if constant else ''}{digest[:32]}"

@@ -89,8 +89,13 @@ def moments(expr: sympy.Expr | str, parameters: Sequence[float] | None = None) -
         raise ValueError(
             f"{len(own)} parameter values are needed ({', '.join(p.name for p in own)}), got {len(values)}"
         )
-    program = lower(resolved)
-    slope = derivative(program, (1, *(0 for _ in own)))
+    return _moments(resolved, values)
+
+
+@lru_cache(maxsize=4096)
+def _moments(expr: sympy.Expr, values: tuple[float, ...]) -> Moments:
+    program = lower(expr)
+    slope = derivative(program, (1, *(0 for _ in values)))
     return moments_of_function(
         lambda x: evaluate(program, x, values),
         lambda x: evaluate(slope, x, values),

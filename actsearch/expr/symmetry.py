@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import sympy
 
-from actsearch.expr.cells import ZERO, cells, exact_cell
-from actsearch.expr.fingerprint import fingerprint, moving
+from actsearch.expr.cells import ZERO, cells, exact_cell, negated
+from actsearch.expr.fingerprint import fingerprint, fingerprint_of_negative, moving
 from actsearch.expr.functions import x as X
 from actsearch.expr.graph import Program
 from actsearch.expr.noisy import noisy_values
@@ -65,13 +65,12 @@ def _class(expr: sympy.Expr, affine: bool) -> str:
     program = lower(expr)
     parameters = tuple(p for p in program.parameters if isinstance(p, Parameter))
     if moving(program, parameters):
-        mirrored = expr.xreplace({X: -X})
-        return min(fingerprint(form) for form in (expr, mirrored, -expr, -mirrored))
+        return min(of(form) for form in (expr, expr.xreplace({X: -X})) for of in (fingerprint, fingerprint_of_negative))
     start = {p.name: float(p.start) for p in parameters}  # of those that move nothing, as in max(x, min(x, alpha*x))
     names = (_centred(program, start) if affine else None) or _plain(program, start)
     n = len(SAMPLE_POINTS)
     forms = [names[:n], names[n:]]
-    forms += [[_negated(name) for name in form] for form in forms]
+    forms += [[negated(name) for name in form] for form in forms]
     return hashlib.sha256(",".join(min(forms)).encode()).hexdigest()[:32]
 
 
@@ -122,8 +121,3 @@ def _settled(program: Program, found: Sequence[str | None], start: Mapping[str, 
 
 def _exact(value: mpmath.mpf) -> str:
     return ZERO if mpmath.isfinite(value) and abs(value) < _ZERO else exact_cell(value)
-
-
-def _negated(name: str) -> str:
-    # only the first sign is the value's; the cell's number may have its own
-    return {"+": "-", "-": "+"}[name[0]] + name[1:] if name[0] in "+-" else name

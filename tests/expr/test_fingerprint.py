@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actsearch.errors import ExprError
 from actsearch.expr.cells import PER_DECADE, cells, exact_cell
 from actsearch.expr.checks import CHECK_POINTS, fault_codes, value_faults
-from actsearch.expr.fingerprint import fingerprint, is_constant, value_vector
+from actsearch.expr.fingerprint import fingerprint, fingerprint_of_negative, is_constant, value_vector
 from actsearch.expr.functions import x
 from actsearch.expr.parameters import Parameter
 from actsearch.expr.points import SAMPLE_POINTS
@@ -233,3 +233,18 @@ def test_reasons_of_the_value_checks() -> None:
     with np.errstate(all="ignore"):
         batch = np.stack([CHECK_POINTS, np.full(CHECK_POINTS.shape, 2.0), CHECK_POINTS * 1e9, np.sqrt(CHECK_POINTS)])
     assert fault_codes(batch).tolist() == [-1, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "silu(x)",
+        "log(x)",
+        "alpha[1.0]*x*sigmoid(beta[0.5]*x)",
+        "alpha[2.0] - sigmoid(alpha[2.0])",
+        "max(a[0.1]*x, b[0.2]*x, c[0.3]*x**2, d[0.4], e[0.5]*sin(x))",  # more than those whose every order is tried
+    ],
+)
+def test_a_function_tells_the_fingerprint_of_its_negative(text: str) -> None:
+    expr = parse(text)
+    assert fingerprint_of_negative(expr) == fingerprint(-expr)
