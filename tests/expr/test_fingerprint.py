@@ -242,7 +242,7 @@ def test_reasons_of_the_value_checks() -> None:
         "log(x)",
         "alpha[1.0]*x*sigmoid(beta[0.5]*x)",
         "alpha[2.0] - sigmoid(alpha[2.0])",
-        "max(a[0.1]*x, b[0.2]*x, c[0.3]*x**2, d[0.4], e[0.5]*sin(x))",  # more than those whose every order is tried
+        "max(a[0.1]*x, b[0.2]*x, c[0.3]*x**2, d[0.4], k[0.5]*sin(x))",  # more than those whose every order is tried
     ],
 )
 def test_a_function_tells_the_fingerprint_of_its_negative(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,13 @@ from actsearch.study.samplers import load_sampler, surrogate
 from actsearch.study.samplers._behaviour import GRID, GROUPS, canonical, features
 from actsearch.study.samplers._candidates import Candidates
 from actsearch.study.samplers._process import (
+    Posterior,
     Prior,
+    Process,
     correlation,
     explained,
     log_expected_improvement,
     plausible,
-    posterior,
 )
 from actsearch.study.samplers._targets import targets
 from actsearch.study.samplers._values import Values
@@ -127,11 +129,20 @@ def observed() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return features_, np.sin(features_[:, 0]) + features_[:, 1], rng.normal(size=(7, 3))
 
 
+def posterior(
+    prior: Prior, known: np.ndarray, values: np.ndarray, asked: Sequence[np.ndarray], others: np.ndarray
+) -> Posterior:
+    process = Process(prior, known, values, others)
+    for some in asked:
+        process.ask(some)
+    return process.posterior
+
+
 def test_posterior_is_that_of_scikit_learn_with_a_vague_constant(
     observed: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     known, values, others = observed
-    found = posterior(Prior(length=1.3, noise=0.05), known, values, np.empty((0, 3)), others)
+    found = posterior(Prior(length=1.3, noise=0.05), known, values, [], others)
     vague = ConstantKernel(1e6) + Matern(1.3, nu=2.5)
     reference = GaussianProcessRegressor(vague, alpha=0.05, optimizer=None).fit(known, values)
     mean, deviation = reference.predict(others, return_std=True)
@@ -145,7 +156,7 @@ def test_what_is_far_from_all_is_as_functions_are_on_the_whole() -> None:
     """Many visits to one good region do not make a strange function look good."""
     good, others = np.linspace(0, 0.1, 8)[:, None], np.array([[5.0], [10.0], [15.0]])
     known, values = np.concatenate([good, others]), np.array([1.0] * 8 + [0.0, 0.1, -0.1])
-    found = posterior(Prior(length=0.5, noise=0.01), known, values, known[:0], np.array([[30.0]]))
+    found = posterior(Prior(length=0.5, noise=0.01), known, values, [], np.array([[30.0]]))
     assert found.mean[0] == pytest.approx(0.25, abs=0.02)  # four regions; the plain mean is 0.73
 
 
@@ -154,16 +165,28 @@ def test_what_is_running_counts_as_if_it_gave_what_is_expected(
 ) -> None:
     known, values, others = observed
     prior = Prior(length=1.3, noise=0.05)
-    alone = posterior(prior, known, values, np.empty((0, 3)), others)
-    found = posterior(prior, known, values, others[:2], others)
+    alone = posterior(prior, known, values, [], others)
+    found = posterior(prior, known, values, [others[:2]], others)
     np.testing.assert_allclose(found.mean, alone.mean)
     assert (found.deviation < alone.deviation).all()
     np.testing.assert_allclose(found.known[-2:], alone.mean[:2])
     asked = np.concatenate([known, others[:2]])
-    told = posterior(prior, asked, np.concatenate([values, alone.mean[:2]]), np.empty((0, 3)), others)
+    told = posterior(prior, asked, np.concatenate([values, alone.mean[:2]]), [], others)
     np.testing.assert_allclose(found.mean, told.mean)
     ratio = found.deviation / told.deviation  # two more results on the mean make the variance look smaller
     np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_what_is_asked_for_one_by_one_counts_as_all_at_once(
+    observed: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    known, values, others = observed
+    prior = Prior(length=1.3, noise=0.05)
+    together = posterior(prior, known, values, [others[:3]], others)
+    for asked in ([others[:1], others[1:2], others[2:3]], [others[:0], others[:1], others[1:3]]):
+        found = posterior(prior, known, values, asked, others)
+        np.testing.assert_allclose(found.deviation, together.deviation, rtol=1e-9)
+        np.testing.assert_allclose(found.known, together.known, rtol=1e-9)
 
 
 def test_what_is_explained_and_what_is_left_are_all(observed: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -61,13 +61,6 @@ class Functions:
     names: list[bytes]
     features: Array
     n_forms: npt.NDArray[np.int64]
-
-    def without(self, names: Container[bytes]) -> Functions:
-        """Return those that are none of some functions."""
-        left = [i for i, name in enumerate(self.names) if name not in names]
-        return Functions(
-            [self.keys[i] for i in left], [self.names[i] for i in left], self.features[left], self.n_forms[left]
-        )
 
 
 class Candidates:

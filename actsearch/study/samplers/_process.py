@@ -107,8 +107,8 @@ def plausible(views: Sequence[Array], targets: Array) -> list[tuple[float, Prior
     return [(ratio / total, prior) for ratio, (_, prior) in zip(odds, found, strict=True) if ratio >= LEAST_ODDS]
 
 
-def posterior(prior: Prior, features: Array, targets: Array, running: Array, others: Array) -> Posterior:
-    """Return what observations tell about candidates, the mean of all functions being unknown too.
+class Process:
+    """What observations tell about candidates, the mean of all functions being unknown too.
 
     So a candidate that is like none seen is expected to be as functions are on the whole, each region of those seen
     counting once however often it was visited, and how that is isn't certain either.
@@ -117,31 +117,86 @@ def posterior(prior: Prior, features: Array, targets: Array, running: Array, oth
         prior: one of :func:`plausible`.
         features: of what was observed, in the prior's view, shape (n, d), n >= 2.
         targets: what was observed, shape (n,).
-        running: features of what has been asked for and not been told yet, shape (k, d): the others' deviations are
-            those once it is known, and that it is as expected does not change their means.
         others: features of the candidates, shape (m, d).
+
+    Attributes:
+        n_asked: how many were asked for since.
 
     Reference: Rasmussen, Williams 2006, section 2.7 (kriging with an unknown mean, in the limit of a vague prior).
     """
-    n = len(features)
-    known = np.concatenate([features, running])
-    among = correlation(known, known, prior.length)
-    towards = correlation(known, others, prior.length)
-    factor = np.linalg.cholesky(among + prior.noise * np.eye(len(known)))
-    told = (factor[:n, :n], True)
-    ones = cho_solve(told, np.ones(n), check_finite=False)
-    centre = float(ones @ targets / ones.sum())
-    weights = cho_solve(told, targets - centre, check_finite=False)
-    variance = float(weights @ (targets - centre)) / (n - 1)
-    shares = solve_triangular(factor, towards, lower=True, check_finite=False)
-    left = np.maximum(1 - np.einsum("ij,ij->j", shares, shares), 1e-12)
-    ones = cho_solve((factor, True), np.ones(len(known)), check_finite=False)
-    left += (1 - ones @ towards) ** 2 / ones.sum()
-    return Posterior(
-        mean=centre + weights @ towards[:n],
-        deviation=np.sqrt(variance * left) + 1e-12,
-        known=centre + weights @ among[:n],
-    )
+
+    def __init__(self, prior: Prior, features: Array, targets: Array, others: Array) -> None:
+        self._prior, self._observed, self._known, self._others = prior, features, features, others
+        self.n_asked = 0
+        n = len(features)
+        among = correlation(features, features, prior.length)
+        towards = correlation(features, others, prior.length)
+        self._factor = np.linalg.cholesky(among + prior.noise * np.eye(n))
+        told = (self._factor, True)
+        ones = cho_solve(told, np.ones(n), check_finite=False)
+        self._centre = float(ones @ targets / ones.sum())
+        self._weights = cho_solve(told, targets - self._centre, check_finite=False)
+        self._variance = float(self._weights @ (targets - self._centre)) / (n - 1)
+        self._mean = self._centre + self._weights @ towards
+        self._known_means = self._centre + self._weights @ among
+        self._shares = _Rows(_solved(self._factor, towards))
+        self._ones = _solved(self._factor, np.ones(n))  # how much of the mean of all functions each one tells
+
+    def ask(self, features: Array) -> None:
+        """Take into account that some more were asked for, shape (k, d).
+
+        What they give is not known. The candidates' deviations are those once it is, and that it is as expected does
+        not change their means.
+        """
+        if not len(features):
+            return
+        length, n, k = self._prior.length, len(self._observed), len(features)
+        towards_known = correlation(self._known, features, length)
+        self._known_means = np.concatenate([self._known_means, self._centre + self._weights @ towards_known[:n]])
+        across = _solved(self._factor, towards_known).T
+        among = correlation(features, features, length) + self._prior.noise * np.eye(k)
+        own = np.linalg.cholesky(among - across @ across.T)
+        towards = correlation(features, self._others, length)
+        self._shares.add(_solved(own, towards - across @ self._shares.all))
+        self._ones = np.concatenate([self._ones, _solved(own, 1 - across @ self._ones)])
+        self._factor = np.block([[self._factor, np.zeros((len(self._factor), k))], [across, own]])
+        self._known = np.concatenate([self._known, features])
+        self.n_asked += k
+
+    @property
+    def posterior(self) -> Posterior:
+        """What is expected now."""
+        left = np.maximum(1 - self._shares.squares, 1e-12)
+        left += (1 - self._ones @ self._shares.all) ** 2 / (self._ones @ self._ones)
+        return Posterior(self._mean, np.sqrt(self._variance * left) + 1e-12, self._known_means)
+
+
+class _Rows:
+    """A matrix that grows by rows, with the sums of squares of its columns."""
+
+    def __init__(self, rows: Array) -> None:
+        self._room, self._n = rows, len(rows)
+        self.squares = np.einsum("ij,ij->j", rows, rows)
+
+    @property
+    def all(self) -> Array:
+        return self._room[: self._n]
+
+    def add(self, rows: Array) -> None:
+        n = self._n + len(rows)
+        if n > len(self._room):
+            room = np.empty((n + len(self._room) // 4, self._room.shape[1]))
+            room[: self._n] = self.all
+            self._room = room
+        self._room[self._n : n] = rows
+        self._n = n
+        self.squares = self.squares + np.einsum("ij,ij->j", rows, rows)
+
+
+def _solved(factor: npt.NDArray[np.floating], right: Array) -> Array:
+    """Return the inverse of a lower triangular matrix times ``right``."""
+    found: Array = solve_triangular(factor, right, lower=True, check_finite=False)
+    return found
 
 
 def explained(prior: Prior, known: Array, others: Array) -> Array:
@@ -150,7 +205,7 @@ def explained(prior: Prior, known: Array, others: Array) -> Array:
     The sum of squares over the first axis is the share of the variance that is known.
     """
     factor = np.linalg.cholesky(correlation(known, known, prior.length) + prior.noise * np.eye(len(known)))
-    return solve_triangular(factor, correlation(known, others, prior.length), lower=True, check_finite=False)
+    return _solved(factor, correlation(known, others, prior.length))
 
 
 def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:

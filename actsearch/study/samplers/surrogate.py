@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,12 @@ from actsearch.study.samplers._behaviour import GROUPS
 from actsearch.study.samplers._candidates import Functions, Key, candidates_of
 from actsearch.study.samplers._planned import Planned, all_trials, choices_of, fixed_choices
 from actsearch.study.samplers._process import (
-    Posterior,
     Prior,
+    Process,
     correlation,
     explained,
     log_expected_improvement,
     plausible,
-    posterior,
 )
 from actsearch.study.samplers._seen import Seen, look
 from actsearch.study.samplers._targets import targets
@@ -100,7 +100,8 @@ class Surrogate(Planned):
         self._space = space
         self._n_initial = n_initial
         self._candidates = candidates_of(space, normalise, symmetric, features)
-        self._drawn: tuple[tuple[int, ...], list[Key]] = ((), [])
+        self._drawn: tuple[tuple[int, ...], Functions | None] = ((), None)
+        self._kept: _Learned | None = None
         self._priors: tuple[object, list[tuple[float, Prior]]] = (None, [])
 
     def plan(self, study: Study, trial: FrozenTrial) -> dict[str, str]:
@@ -110,16 +111,17 @@ class Surrogate(Planned):
         maximize = study.direction == StudyDirection.MAXIMIZE
         others = [other for other in all_trials(study) if other.number != trial.number]
         seen = look(others, [frozenset(plan.items()) for plan in self._plans.values()], self._candidates)
-        untried = self._untried(seen, maximize)
-        if (
-            not untried.keys
-        ):  # every function has been tried; what is left are other forms of them, and what cannot be trained
+        functions = self._functions(seen, maximize)
+        untried = [i for i, name in enumerate(functions.names) if name not in seen.functions]
+        if not untried:
+            # every function has been tried; what is left are other forms of them, and what cannot be trained
             return self._newcomer(seen.keys, random.Random(self.seed_of(trial)))
         if len(seen.finished) < self._n_initial:
-            best = _most_telling(seen, untried, np.random.default_rng(self.seed_of(trial)))
+            rng = np.random.default_rng(self.seed_of(trial))
+            best = untried[_most_telling(seen, functions.features[untried], functions.n_forms[untried], rng)]
         else:
-            best = self._most_promising(seen, untried.features, maximize)
-        return self._space.choose(ReplayChooser(dict(untried.keys[best])))
+            best = untried[int(self._promises(seen, functions.features, maximize)[untried].argmax())]
+        return self._space.choose(ReplayChooser(dict(functions.keys[best])))
 
     def expected_order(self, study: Study) -> list[FrozenTrial]:
         """Return the complete trials of distinct functions, those that the process expects most of first.
@@ -131,32 +133,32 @@ class Surrogate(Planned):
         seen = look(all_trials(study), [], self._candidates)
         if len(seen.finished) < self._n_initial:
             return []
-        nothing = seen.features[:0]
-        learned_from, posteriors = self._posteriors(seen, nothing, nothing, maximize)
-        known = sum(share * found.known for share, found in posteriors)
-        order = learned_from[np.argsort(-np.asarray(known), kind="stable")]
+        learned = self._learned(seen, seen.features[:0], maximize)
+        known = sum(share * process.posterior.known for share, _, process in learned.processes)
+        order = learned.results[np.argsort(-np.asarray(known)[: len(learned.results)], kind="stable")]
         return [seen.finished[i] for i in order if seen.finished[i].state == TrialState.COMPLETE]
 
-    def _untried(self, seen: Seen, maximize: bool) -> Functions:
-        """Return functions that no trial has: all of a small space, else random ones and variants of the best."""
-        candidates = self._candidates
-        found = candidates.whole if candidates.is_small else candidates.functions(self._draw(seen, maximize))
-        return found.without(seen.functions)
+    def _functions(self, seen: Seen, maximize: bool) -> Functions:
+        """Return all functions of a small space; of a large one random ones and variants of the best.
 
-    def _draw(self, seen: Seen, maximize: bool) -> list[Key]:
-        """Return candidates of a large space: new random ones now and then, variants whenever the best are others."""
+        New random ones come now and then, variants whenever the best are others.
+        """
+        if self._candidates.is_small:
+            return self._candidates.whole
         values = targets(seen.finished, maximize, self._n_initial) if seen.finished else np.empty(0)
         ranked = [seen.finished[i] for i in np.argsort(-values, kind="stable")]
         state = (len(seen.finished) // _N_KEPT, *(trial.number for trial in ranked[:_N_PARENTS]))
-        if self._drawn[0] != state:
+        known_state, functions = self._drawn
+        if functions is None or known_state != state:
             rng = self._rng(state[0])
             drawn = [regenerate(self._space, rng) for _ in range(_N_DRAWN)]
             parents = [dict(choices_of(trial)) for trial in ranked[:_N_PARENTS]]
             if len(parents) > 1:
                 rng = self._rng(*state)
                 drawn += [self._variant(parents, rng) for _ in range(_N_DRAWN)]
-            self._drawn = state, [frozenset(choices.items()) for choices in drawn]
-        return self._drawn[1]
+            functions = self._candidates.functions([frozenset(choices.items()) for choices in drawn])
+            self._drawn = state, functions
+        return functions
 
     def _rng(self, *state: int) -> random.Random:
         return random.Random(int(np.random.SeedSequence([self._seed, *state]).generate_state(1)[0]))
@@ -173,34 +175,68 @@ class Surrogate(Planned):
                 break
         return choices
 
-    def _most_promising(self, seen: Seen, features: Array, maximize: bool) -> int:
-        """Return the candidate with the largest expected improvement over the best mean there is."""
-        logarithms = [
-            math.log(share) + log_expected_improvement(found.mean, found.deviation, float(found.known.max()))
-            for share, found in self._posteriors(seen, seen.running, features, maximize)[1]
-        ]
-        return int(np.logaddexp.reduce(logarithms, axis=0).argmax())
+    def _promises(self, seen: Seen, features: Array, maximize: bool) -> Array:
+        """Return the logarithm of each candidate's expected improvement over the best mean there is."""
+        logarithms = []
+        for share, _, process in self._learned(seen, features, maximize).processes:
+            found = process.posterior
+            improvement = log_expected_improvement(found.mean, found.deviation, float(found.known.max()))
+            logarithms.append(math.log(share) + improvement)
+        total: Array = np.logaddexp.reduce(logarithms, axis=0)
+        return total
 
-    def _posteriors(
-        self, seen: Seen, running: Array, others: Array, maximize: bool
-    ) -> tuple[npt.NDArray[np.int64], list[tuple[float, Posterior]]]:
-        """Return which results were learned from, and what is expected under each plausible prior, with its share."""
+    def _learned(self, seen: Seen, features: Array, maximize: bool) -> _Learned:
+        """Return what is known of candidates; as long as no result has come, what was asked for since is added."""
+        state = maximize, *(trial.number for trial in seen.finished)
+        kept = self._kept
+        if (
+            kept is None
+            or kept.state != state
+            or kept.features is not features
+            or not np.array_equal(kept.asked, seen.running[: len(kept.asked)])
+        ):
+            kept = self._kept = self._learn(seen, features, maximize, state)
+        for _, prior, process in kept.processes:
+            columns, factor = self._candidates.views[prior.view]
+            process.ask(factor * seen.running[len(kept.asked) :, columns])
+        kept.asked = seen.running
+        return kept
+
+    def _learn(self, seen: Seen, features: Array, maximize: bool, state: tuple[int, ...]) -> _Learned:
+        views = self._candidates.views
         values = targets(seen.finished, maximize, self._n_initial)
         n = self._n_initial
         while (more := max(n + 1, int(n * _GROWTH))) <= min(len(values), _N_LEARNED_FROM):
             n = more
-        views = self._candidates.views
         first = tuple(trial.number for trial in seen.finished[:n])
         if self._priors[0] != first:
             self._priors = first, plausible([f * seen.features[:n, columns] for columns, f in views], values[:n])
-        learned_from = _worth_learning_from(values)
-        features, values = seen.features[learned_from], values[learned_from]
-        found = []
+        results = _worth_learning_from(values)
+        processes = []
         for share, prior in self._priors[1]:
             columns, factor = views[prior.view]
-            known, under_way, elsewhere = (factor * part[:, columns] for part in (features, running, others))
-            found.append((share, posterior(prior, known, values, under_way, elsewhere)))
-        return learned_from, found
+            known, others = (factor * part[:, columns] for part in (seen.features[results], features))
+            processes.append((share, prior, Process(prior, known, values[results], others)))
+        return _Learned(state, features, results, seen.running[:0], processes)
+
+
+@dataclass
+class _Learned:
+    """What results tell about candidates.
+
+    Attributes:
+        state: which results there were.
+        features: of the candidates.
+        results: indices of the results that were learned from.
+        asked: features of what was asked for since, taken into account.
+        processes: of each plausible prior: its share, itself and the process.
+    """
+
+    state: tuple[int, ...]
+    features: Array
+    results: npt.NDArray[np.int64]
+    asked: Array
+    processes: list[tuple[float, Prior, Process]]
 
 
 def _worth_learning_from(values: Array) -> npt.NDArray[np.int64]:
@@ -212,15 +248,15 @@ def _worth_learning_from(values: Array) -> npt.NDArray[np.int64]:
     return np.sort(np.concatenate([best, np.sort(others)[spread]]))
 
 
-def _most_telling(seen: Seen, untried: Functions, rng: np.random.Generator) -> int:
+def _most_telling(seen: Seen, untried: Array, n_forms: npt.NDArray[np.int64], rng: np.random.Generator) -> int:
     """Return, of the functions of random candidates, the one that tells most about the others that is not known yet."""
-    chances = untried.n_forms / untried.n_forms.sum()
+    chances = n_forms / n_forms.sum()
 
     def drawn(n: int) -> npt.NDArray[np.int64]:
         return np.unique(rng.choice(len(chances), n, p=chances))
 
-    looked_at, others = drawn(_N_LOOKED_AT), untried.features[drawn(_N_REPRESENTED)]
-    features = untried.features[looked_at]
+    looked_at, others = drawn(_N_LOOKED_AT), untried[drawn(_N_REPRESENTED)]
+    features = untried[looked_at]
     shared, left = correlation(others, features, _START.length), np.ones(len(features))
     if len(known := np.concatenate([seen.features, seen.running])):
         here = explained(_START, known, features)
