@@ -8,10 +8,21 @@ function with a ``vmap`` rule, does the same and takes 0.1 ms a call, a tenth of
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
-from torch._C._functorch import _add_batch_dim, get_unwrapped, is_batchedtensor, maybe_get_bdim, maybe_get_level
-from torch._functorch.pyfunctorch import VmapInterpreter, retrieve_current_functorch_interpreter
+from torch._C._functorch import (
+    CVmapInterpreterPtr,
+    TransformType,
+    _add_batch_dim,
+    get_unwrapped,
+    is_batchedtensor,
+    maybe_get_bdim,
+    maybe_get_level,
+    peek_interpreter_stack,
+    pop_dynamic_layer_stack,
+    push_dynamic_layer_stack,
+)
 
 
 def on_stacks(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
@@ -19,16 +30,21 @@ def on_stacks(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 
     What is the same for all members is expanded. Called within vmap.
     """
-    interpreter = retrieve_current_functorch_interpreter()
-    assert isinstance(interpreter, VmapInterpreter)
-    level = interpreter.level()
-    stacks = [_stack(tensor, level, interpreter.batch_size()) for tensor in tensors]
-    with interpreter.lower():
+    transform: Any = peek_interpreter_stack()
+    assert transform is not None
+    assert transform.key() == TransformType.Vmap
+    level = transform.level()
+    stacks = [_stack(tensor, level, transform) for tensor in tensors]
+    outside = pop_dynamic_layer_stack()
+    try:
         y = function(*stacks)
+    finally:
+        push_dynamic_layer_stack(outside)
     return _add_batch_dim(y, 0, level)
 
 
-def _stack(tensor: Tensor, level: int, size: int) -> Tensor:
+def _stack(tensor: Tensor, level: int, transform: Any) -> Tensor:
     if not is_batchedtensor(tensor) or maybe_get_level(tensor) != level:
-        return tensor.expand(size, *tensor.shape)
-    return get_unwrapped(tensor).movedim(maybe_get_bdim(tensor), 0)
+        return tensor.expand(CVmapInterpreterPtr(transform).batchSize(), *tensor.shape)
+    stack, dim = get_unwrapped(tensor), maybe_get_bdim(tensor)
+    return stack if dim == 0 else stack.movedim(dim, 0)

@@ -45,9 +45,9 @@ class StackedLayerNorm(nn.LayerNorm):
         if op is not None:
 
             def whole(x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
-                rows = x.reshape(len(x), -1, weight[0].numel())
+                rows = x if x.dim() == 3 and weight.dim() == 2 else x.reshape(len(x), -1, weight[0].numel())
                 y: Tensor = op(rows, weight.flatten(1), bias[0].flatten(1) if bias else None, self.eps)
-                return y.view(x.shape)
+                return y if y.shape == x.shape else y.view(x.shape)
 
             return on_stacks(whole, x, self.weight, *_given(self.bias))
         return on_stacks(_scaled, F.layer_norm(x, self.normalized_shape, eps=self.eps), self.weight, *_given(self.bias))
@@ -87,10 +87,10 @@ def _op(name: str, x: Tensor) -> Callable[..., Tensor] | None:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    rows = x.reshape(len(x), -1, x.shape[-1])
+    rows = x if x.dim() == 3 else x.reshape(len(x), -1, x.shape[-1])
     op = _op("linear", x) if rows.numel() and 0 < weight[0].numel() <= _LARGEST else None
     y = (op or _Linear.apply)(rows, weight, bias)
-    return y.view(*x.shape[:-1], weight.shape[1])
+    return y if x.dim() == 3 else y.view(*x.shape[:-1], weight.shape[1])
 
 
 class _Linear(torch.autograd.Function):
