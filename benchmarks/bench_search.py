@@ -3,18 +3,22 @@
 The loop is that of ``_optuna_loop.py``, in two processes; its betas are numbers and do not learn, which is a little
 cheaper. Space, nets, optimiser, data, steps and cores are the search's. The two take turns in one run, and rates are of
 whole chunks. Beside the rates, which a busy machine blurs, stands the processor time of all processes, compilers
-included. Not counted on either side: what is done once (imports, data), and the search's panel, which the loop does not
-have. Writes ``benchmarks/results/search-DATE.md`` and ``.json``.
+included: kernels are built anew, in an empty cache. Not counted on either side: what is done once (imports, data, the
+op that runs kernels), and the search's panel, which the loop does not have.
+
+Writes ``benchmarks/results/search-DATE.md`` and ``.json``.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from _optuna_loop import NETS, PROCESSES, SPACE, TASK, open_study, quiet, run_tr
 from _results import FOLDER, machine, reached, write
 
 import actsearch
+from actsearch.compiler import c_op
 
 PANEL = ("relu", "silu")  # gives the score its unit; it is not counted, so it is small
 
@@ -34,6 +39,20 @@ def processor_seconds(pool: Any) -> float:
     pids = [os.getpid(), *pool._processes]
     fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
     return sum(int(ticks) for found in fields for ticks in found[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def empty_cache() -> Iterator[str]:
+    """Make a folder, and let this process and those that it starts keep their caches there."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        try:
+            yield folder
+        finally:
+            os.environ.pop("XDG_CACHE_HOME")
+            if before is not None:
+                os.environ["XDG_CACHE_HOME"] = before
 
 
 class Search:
@@ -72,11 +91,12 @@ class Search:
 def measure(minutes: float, n_naive: int, n_ours: int, n_steps: int) -> dict[str, Any]:
     """Return candidates a minute of the loop and of both searches, chunk by chunk, in turns for about ``minutes``."""
     with (
-        tempfile.TemporaryDirectory() as name,
+        empty_cache() as name,
         ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), quiet) as pool,
         loky.ProcessPoolExecutor(PROCESSES) as workers,
     ):
         folder = Path(name)
+        c_op.load()
         journal = folder / "naive.journal"
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         open_study(journal)

@@ -88,8 +88,12 @@ def parameter_of(part: Activation, name: str) -> Tensor:
     return parameter
 
 
+def is_formula(part: Activation) -> bool:
+    """Whether an activation is its formula at its parameters, and nothing that a derived class makes of it."""
+    return type(part).forward is Activation.forward and not part.parameter_noise
+
+
 def is_joinable(part: Activation) -> bool:
-    """Whether an activation's weights can be parts of another parameter: kernels take them as they are."""
-    is_own = type(part).forward is not Activation.forward  # of a class that somebody derived
+    """Whether an activation's weights can be parts of another parameter: the formula takes them as they are."""
     plain = all(slot.parameter.constraint == "real" for slot in part.slots)
-    return plain and not is_own and not part.parameter_noise and all(p.requires_grad for p in part.parameters())
+    return plain and is_formula(part) and all(p.requires_grad for p in part.parameters())

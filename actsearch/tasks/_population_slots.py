@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from actsearch.compiler import c_op
 from actsearch.nn.activation import Activation
 from actsearch.tasks._population_below import on_stacks
-from actsearch.tasks._population_own import Joined, is_joinable, parameter_of
+from actsearch.tasks._population_own import Joined, is_formula, is_joinable, parameter_of
 
 
 class Slots(nn.Module):
@@ -140,5 +140,4 @@ def _shape_of_argument(part: Activation, name: str, x: Tensor) -> torch.Size | N
 def _handle(part: Activation, x: Tensor) -> int | None:
     """Return what the op knows an activation's kernels by; None: it has none for such a slice."""
     kernels = part.compiled.kernels
-    is_own = type(part).forward is not Activation.forward  # of a class that somebody derived
-    return None if kernels is None or is_own or part.parameter_noise else kernels.handle(x, *part.arguments_for(x))
+    return kernels.handle(x, *part.arguments_for(x)) if kernels is not None and is_formula(part) else None

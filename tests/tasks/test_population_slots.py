@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import pytest
@@ -73,6 +74,46 @@ class Doubled(Activation):
 
 def test_a_derived_class_runs_its_own_forward() -> None:
     check([Doubled("gelu"), make("gelu")], (6, 4), torch.float32)
+
+
+@pytest.mark.parametrize("has_op", [True, False])
+@pytest.mark.parametrize(("n_channels", "shape", "dim"), [(4, (6, 4), 1), (5, (3, 5, 7), 1), (7, (3, 5, 7), -1)])
+def test_joined_parameters_give_the_same_bits(
+    n_channels: int, shape: tuple[int, ...], dim: int, has_op: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_op:
+        monkeypatch.setattr(c_op, "ready", lambda: None)
+    specs = ("gelu", LAYER, CHANNEL, POSITIVE, MIXED)
+    parts = [make(spec, n_channels=n_channels, channel_dim=dim) for spec in specs]
+    alone = copy.deepcopy(parts)
+    slots = Slots(parts)
+    slots.join({(k, name) for k, part in enumerate(parts) for name, _ in part.named_parameters()})
+    joined = slots.joined
+    assert joined is not None
+    assert {k for k, _, _ in joined.weights} == {1, 2, 4}  # a constrained parameter stays by itself
+    assert set(slots.own) == {"3"}
+    assert joined.parameter.numel() % 16 == 0
+    x, gradient = torch.randn(len(parts), *shape, requires_grad=True), torch.randn(len(parts), *shape)
+    y = on_stack(slots, x)
+    y.backward(gradient)
+    for k, part in enumerate(alone):
+        value = part(x[k].detach())
+        assert torch.equal(y[k], value)
+        if part.slots:
+            value.backward(gradient[k])
+    for (k, _, name), own in zip(joined.weights, joined.owns(), strict=True):
+        assert torch.equal(own.of(joined.parameter.grad), alone[k].get_parameter(name).grad)
+    with torch.no_grad():
+        joined.parameter.add_(1.0)
+    joined.settle()
+    assert torch.equal(parts[1].get_parameter("a"), alone[1].get_parameter("a") + 1)
+
+
+def test_parameters_that_are_not_chosen_are_not_joined() -> None:
+    slots = Slots(parts_of((LAYER, CHANNEL), 4))
+    slots.join({(0, "a"), (1, "a"), (1, "beta")})
+    assert slots.joined is not None
+    assert {k for k, _, _ in slots.joined.weights} == {1}  # of member 0 one weight is another group's
 
 
 def test_padding_is_where_the_others_are() -> None:
