@@ -31,6 +31,7 @@ from _results import FOLDER, machine, reached, write
 import actsearch
 from actsearch.compiler import c_op
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # as search's own
 PANEL = ("relu", "silu")  # gives the score its unit; it is not counted, so it is small
 
 
@@ -93,7 +94,7 @@ def measure(minutes: float, n_naive: int, n_ours: int, n_steps: int) -> dict[str
     with (
         empty_cache() as name,
         ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn"), quiet) as pool,
-        loky.ProcessPoolExecutor(PROCESSES) as workers,
+        loky.ProcessPoolExecutor(PROCESSES, env=ONE_THREAD) as workers,
     ):
         folder = Path(name)
         c_op.load()

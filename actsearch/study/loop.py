@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import sympy
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_limits
 
 import actsearch
 from actsearch.errors import StudyError
@@ -91,12 +92,14 @@ class Loop:
         Raises:
             StudyError: several candidates in a row could not be fitted.
         """
-        while True:
-            self._keep_busy()
-            if not self._active:
-                return
-            for candidate, answer in self._company.wait():
-                self._take(candidate, answer)
+        # what samplers compute is small: more threads of this process would wait for it on the workers' cores
+        with threadpool_limits(1, "blas"):
+            while True:
+                self._keep_busy()
+                if not self._active:
+                    return
+                for candidate, answer in self._company.wait():
+                    self._take(candidate, answer)
 
     # -- proposing ----------------------------------------------------------------------------------------------------
 
