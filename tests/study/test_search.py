@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from search_helpers import SMALL, WHOLE, facts, small_search, write_space
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from actsearch.errors import SpaceError, StudyError
 from actsearch.study.search import search
@@ -280,3 +281,18 @@ def test_what_is_enqueued_is_tried_first_and_once(tmp_path: Path) -> None:
         assert all("fixed_params" not in trial.system_attrs for trial in trials[2:])
     with pytest.raises(SpaceError, match="tanh"):
         small_search(tmp_path, enqueue=["tanh(x)"])
+
+
+def test_the_process_that_proposes_uses_one_thread_of_blas(tmp_path: Path) -> None:
+    found: dict[bool, set[int]] = {True: set(), False: set()}
+
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    def note(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        found[bool(trial.params)] |= threads()  # the panel's trials make no choices
+
+    with threadpool_limits(2, "blas"):
+        small_search(tmp_path, callbacks=[note])
+        assert threads() == {2}
+    assert found == {True: {1}, False: {2}}
