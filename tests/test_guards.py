@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,13 @@ def test_every_extra_and_dependency_says_who_needs_it() -> None:
     """A dependency without a reason is the first to be dropped."""
     lines = (ROOT / "pyproject.toml").read_text().split("dependencies = [")[1].split("]")[0].splitlines()
     assert [line for line in lines if line.strip() and "#" not in line] == []
+
+
+def test_what_the_package_reads_is_installed_with_it() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["actsearch"]
+    package = ROOT / "actsearch"
+    files = [path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert files
+    missing = [path for path in files if not any(path.relative_to(package).match(pattern) for pattern in patterns)]
+    assert missing == []
