@@ -38,10 +38,10 @@ Array = npt.NDArray[np.float64]
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # as search's own
 WHY = """
-Why not more: of a population's step a fifth (deep) to a quarter (residual) is autograd, vmap and Lightning, as nets of
-a sixteenth of the width show; most of the rest is matrix products, activations and Adam. A new candidate costs a
-compiler's call and its formula's analysis, whatever it is trained for. And a sampler that learns leaves fewer poor
-candidates to stop, which shows in the steps."""
+Why not more: of a population's step a fifth (deep) to a quarter (residual) is autograd, vmap and Lightning, as steps of
+nets of a sixteenth of the width showed, timed by hand; most of the rest is matrix products, activations and Adam. A new
+candidate costs a compiler's call and its formula's analysis, whatever it is trained for. And a sampler that learns
+leaves fewer poor candidates to stop, which shows in the steps."""
 PANEL = ("relu", "silu")  # gives the score its unit; it is not counted, so it is small
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,8 @@ class Joined(nn.Module):
     def put(self, number: int, piece: Tensor) -> None:
         """Let an activation compute with a piece."""
         _, part, name = self.weights[number]
-        part._parameters[name] = piece.view(self._shapes[number])  # type: ignore[assignment]
+        table: dict[str, Any] = part._parameters  # a tensor that autograd follows may stand there, as under vmap
+        table[name] = piece.view(self._shapes[number])
 
     def settle(self) -> None:
         """Give the activations what their weights have become."""

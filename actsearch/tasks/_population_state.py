@@ -88,9 +88,7 @@ def _slice(tensor: Tensor, member: int) -> Tensor:
     return tensor.detach()[member].clone()  # a slice would take the whole stack's memory into the file
 
 
-def _state(
-    optimizer: Optimizer, parameter: nn.Parameter, part: Callable[[Tensor], Tensor]
-) -> dict[str, dict[str, Any]]:
+def _state(optimizer: Optimizer, parameter: nn.Parameter, part: Callable[[Tensor], Tensor]) -> State:
     """Return a member's part of a parameter's state, and what is the same for all, such as the step."""
     entries = optimizer.state.get(parameter, {})
     each = {key for key, value in entries.items() if isinstance(value, Tensor) and value.shape == parameter.shape}
