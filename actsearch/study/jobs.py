@@ -31,7 +31,7 @@ class Size:
 
     Attributes:
         n: at most so many; 1: one by one.
-        width: slices of every population, where the bits of a score depend on it; None: as few as hold the members.
+        width: at least so many slices, where the bits of a score depend on it; None: as few as hold the members.
         reason: why they are fitted one by one, for people.
     """
 

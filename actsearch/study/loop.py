@@ -124,7 +124,7 @@ class Loop:
     def _propose_some(self) -> None:
         """Propose as many candidates as are fitted at once, fewer where the last ones are shared among workers.
 
-        But not fewer than a narrow stack holds, which takes as long with one.
+        But not fewer than are worth a population of their own.
         """
         left = self.n_trials - self.n_trained - len(self._active)
         wanted = min(self._waiting.largest, max(self._waiting.fewest, -(-left // self.pool.n_workers)))

@@ -83,16 +83,16 @@ def measure(jobs: tuple[FitJob, ...], sizes: tuple[int, ...], is_forced: bool) -
         sizes: to choose from.
         is_forced: take a population wherever the net can be fitted in one.
     """
-    from actsearch.tasks.population import probe, seconds_a_candidate, width_of
+    from actsearch.tasks.population import probe, seconds_a_candidate
 
     reason, is_free = probe(jobs)
     if reason:
         return Size(reason=reason)
     if is_forced and len(sizes) == 1:
-        return Size(sizes[0], None if is_free else width_of(sizes[0]))
+        return Size(sizes[0], None if is_free else sizes[0])
     takes = [{n: seconds_a_candidate(jobs[0], n) for n in sizes} for _ in range(_TAKES if len(sizes) > 1 else 1)]
     seconds = {n: min(take[n] for take in takes) for n in sizes}
     best = min(seconds, key=lambda n: seconds[n])
     if not is_forced and seconds[best] > _WORTH * seconds_a_candidate(jobs[0], 1):
         return Size(reason=_NO_FASTER)
-    return Size(best, None if is_free else width_of(best))
+    return Size(best, None if is_free else best)

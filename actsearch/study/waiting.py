@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from actsearch.study.objective import Candidate, Objective
-from actsearch.tasks.population import WIDTHS
 
+_FEWEST = 8  # with fewer, most of a step's time is what it takes however few share it
 _SHARE = 2  # a group is sent when it is half full: waiting for more would keep the sampler from knowing
 
 
@@ -27,8 +27,8 @@ class Waiting:
 
     @property
     def fewest(self) -> int:
-        """How many candidates take as long as one."""
-        return min(self.largest, WIDTHS[0])
+        """How many candidates are worth a population of their own."""
+        return min(self.largest, _FEWEST)
 
     @property
     def n_new(self) -> int:

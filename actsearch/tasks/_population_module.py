@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from actsearch.tasks._population_optimizer import configure
-from actsearch.tasks._population_stack import Stack, Unstackable
+from actsearch.tasks._population_stack import Stack, Unstackable, width_of
 
 # What a module may define: everything else that Lightning calls would be called once and not for each member.
 _OWN = {"forward", "training_step", "validation_step", "test_step", "predict_step", "configure_optimizers"}
@@ -26,7 +26,7 @@ class Population(LightningModule):
 
     Args:
         members: modules of one net, at least one; they are taken apart.
-        width: slices of the stack; those beyond the members are padding.
+        width: the least number of slices of the stack; those beyond the members are padding.
 
     Attributes:
         stack: the members' weights; there from the setup of a fit on.
@@ -57,7 +57,7 @@ class Population(LightningModule):
         for member in self.members:
             member.trainer = self.trainer
         self._configured = configure(self.members)
-        self.stack = Stack(self.members, self._width)
+        self.stack = Stack(self.members, width_of(self.members[0], self._width))
         self._configured.take(self.stack)
 
     def configure_optimizers(self) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from actsearch.nn.activation import Activation
 
-_LANES = 16  # numbers of a vector: an optimiser's loop rounds what fills none otherwise
+LANES = 16  # numbers of a vector of 512 bits: an optimiser's loop rounds what fills none otherwise
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Joined(nn.Module):
         self.weights = tuple(weights)
         numbers = [parameter_of(part, name).detach().reshape(-1) for _, part, name in weights]
         self._shapes = [parameter_of(part, name).shape for _, part, name in weights]
-        rest = -sum(map(len, numbers)) % _LANES
+        rest = -sum(map(len, numbers)) % LANES
         self._sizes = [*map(len, numbers), rest]
         self.parameter = nn.Parameter(torch.cat([*numbers, numbers[0].new_zeros(rest)]))
 

@@ -15,10 +15,11 @@ from actsearch.tasks._population_stack import Unstackable
 from actsearch.tasks._session import Session
 from actsearch.tasks._state import content_of
 from actsearch.tasks.fit import FitJob, fit
-from actsearch.tasks.population import WIDTHS, fit_population
+from actsearch.tasks.population import fit_population
 
 _TOLERANCE = 2e-5  # float32 rounding of sums in another order; the step of an MLP, of convolutions, attention: 4e-6
 _STEPS = 16  # in which another order of summation would show
+_WIDTHS = (None, 16, 32)  # slices, None being as few as hold the members
 _MOMENTS = ("exp_avg", "momentum_buffer")
 
 
@@ -29,7 +30,7 @@ def probe(jobs: Sequence[FitJob]) -> tuple[str, bool]:
         alone = _kept(jobs, folder, "alone", lambda jobs: [fit(job) for job in jobs])
         try:
             few = _kept(jobs, folder, "few", lambda jobs: fit_population(jobs, width=len(jobs) + 1))
-            first, *others = (_curves(jobs, width) for width in WIDTHS[:2])
+            first, *others = (_curves(jobs, width) for width in _WIDTHS)
         except Unstackable as unstackable:
             return str(unstackable), False
         except Exception as error:
@@ -83,7 +84,7 @@ def _close(a: Tensor, b: Tensor, tolerance: float = _TOLERANCE, scale: float = 0
     return a.shape == b.shape and bool(((a - b).abs() <= tolerance * largest).all())
 
 
-def _curves(jobs: Sequence[FitJob], width: int) -> list[str]:
+def _curves(jobs: Sequence[FitJob], width: int | None) -> list[str]:
     """Return the curves over some steps, as text: a difference of a bit, NaN or not, shows there."""
     last = min(_STEPS, jobs[0].task.n_steps)
     results = fit_population([replace(job, rungs=(last,), stop_step=last) for job in jobs], width=width)

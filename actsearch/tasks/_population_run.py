@@ -25,7 +25,6 @@ from actsearch.tasks._state import read_state
 from actsearch.tasks._surroundings import surroundings
 from actsearch.tasks._trainer import key_of, make_tester, make_trainer
 from actsearch.tasks.fit import FitJob, FitResult
-from actsearch.tasks.population import width_of
 
 
 def run(jobs: Sequence[FitJob], n_threads: int | None, width: int | None) -> tuple[FitResult, ...]:
@@ -53,7 +52,7 @@ def _fit(
     session = PopulationSession(members, None if states is None else [state["member"] for state in states])
     modules = [_build.build_module(job) for job in jobs]
     _prefetch(modules, jobs[0])
-    module = Population(modules, width if width is not None and width >= len(jobs) else width_of(len(jobs)))
+    module = Population(modules, max(width or 0, len(jobs)))
     data = session.wrap(_build.build_data(jobs[0]))
     files = StateFiles(None if states is None else states[0]["shared"])
     files.targets = lambda: [

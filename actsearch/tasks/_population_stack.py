@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from torch.func import vmap
 from actsearch.nn.activation import Activation
 from actsearch.tasks._build import activations_of
 from actsearch.tasks._population_layers import take_over
-from actsearch.tasks._population_own import Own
+from actsearch.tasks._population_own import LANES, Own
 from actsearch.tasks._population_slots import Slots
 
 Place = tuple[dict[str, Any], str]  # a module's own table of parameters or buffers, and a name in it
@@ -137,6 +138,17 @@ class Stack(nn.Module):
     def _log_dict(self, values: Mapping[str, Any], **options: Any) -> None:
         for name, value in values.items():
             self._log(name, value, **options)
+
+
+def width_of(member: LightningModule, n: int) -> int:
+    """Return the number of slices for ``n`` members or more: so many that every stacked weight fills whole vectors.
+
+    Else a member's bits would depend on its place: an optimiser's loop rounds the last few numbers of a tensor
+    otherwise (fused multiply-adds).
+    """
+    sizes = [p.numel() for owner in _owners(member).values() for p in owner.parameters(recurse=False)]
+    step = max((LANES // math.gcd(LANES, size) for size in sizes), default=1)
+    return -(-n // step) * step
 
 
 def _check_apart(members: Sequence[LightningModule]) -> None:

@@ -10,10 +10,6 @@ from time import perf_counter
 
 from actsearch.tasks.fit import FitJob, FitResult, fit
 
-#: Numbers of slices that populations have: what is free is padding. Tensors of a multiple of 16 numbers fill vectors of
-#: 512 bits: no member is among the last few numbers, which an optimiser's loop rounds otherwise (fused multiply-adds).
-WIDTHS = (16, 32, 64, 128, 256)
-
 
 def fit_population(
     jobs: Sequence[FitJob], *, n_threads: int | None = 1, width: int | None = None
@@ -29,7 +25,8 @@ def fit_population(
     Args:
         jobs: at least one; they differ in ``spec`` and ``state_path`` only.
         n_threads: as for :func:`actsearch.tasks.fit.fit`.
-        width: slices of the stack, of which those without a member are padding; None: :func:`width_of` the members.
+        width: at least so many slices, of which those without a member are padding; None: as few as hold the members
+            and fill whole vectors.
 
     Raises:
         TaskError: the jobs do not belong together, or the task is wrong, as for a single fit.
@@ -47,16 +44,6 @@ def fit_population(
     from actsearch.tasks._population_run import run
 
     return run(jobs, n_threads, width)
-
-
-def width_of(n_members: int) -> int:
-    """Return the number of slices of a population: powers of two, so that few widths are ever met.
-
-    Example:
-        >>> width_of(1), width_of(17), width_of(300)
-        (16, 32, 304)
-    """
-    return next((width for width in WIDTHS if width >= n_members), -(-n_members // WIDTHS[0]) * WIDTHS[0])
 
 
 def probe(jobs: Sequence[FitJob]) -> tuple[str, bool]:

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import LightningModule
+from torch import nn
 
 from actsearch.errors import TaskError
+from actsearch.nn.make import make
+from actsearch.tasks._population_stack import width_of
 from actsearch.tasks.fit import FitJob, FitResult, fit
 from actsearch.tasks.load import load_task
-from actsearch.tasks.population import fit_population, width_of
+from actsearch.tasks.population import fit_population
 from tests.tasks.jobs import job as single_job
 from tests.tasks.jobs import numbers
 
@@ -136,8 +140,15 @@ def test_random_states_are_left_as_they_were() -> None:
 def test_bits_are_those_of_any_width() -> None:
     specs = ("relu", "tanh", SPECS[1])  # at width 4 the last of these has the last biases, beyond whole vectors
     jobs = [single_job(load_task("toy", n_steps=16), (16,), spec=spec, normalise=True) for spec in specs]
-    assert fitted(*jobs, width=16) == fitted(*jobs, width=32)
+    assert fitted(*jobs) == fitted(*jobs, width=16) == fitted(*jobs, width=32)
 
 
-def test_widths_are_powers_of_two() -> None:
-    assert [width_of(n) for n in (1, 16, 17, 33, 256, 257)] == [16, 16, 32, 64, 256, 272]
+def test_stacked_weights_fill_whole_vectors() -> None:
+    class Net(LightningModule):
+        def __init__(self, n_out: int) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, n_out)
+            self.activation = make("prelu")  # its weight is not stacked
+
+    widths = {n_out: [width_of(Net(n_out), n) for n in (1, 8, 9, 33)] for n_out in (16, 10, 4, 3)}
+    assert widths == {16: [1, 8, 9, 33], 10: [8, 8, 16, 40], 4: [4, 8, 12, 36], 3: [16, 16, 16, 48]}
