@@ -198,8 +198,8 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=8.0, help="at least one chunk of each is run")
-    parser.add_argument("--naive-trials", type=int, default=6, help="of the loop, a process and chunk")
-    parser.add_argument("--search-trials", type=int, default=192, help="of each search, a chunk: six populations")
+    parser.add_argument("--naive-trials", type=int, default=20, help="of the loop, a process and chunk")
+    parser.add_argument("--search-trials", type=int, default=500, help="of each search, a chunk: a quickstart")
     parser.add_argument("--steps", type=int, default=400, help="of a fit")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     arguments = parser.parse_args()
