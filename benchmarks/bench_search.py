@@ -1,10 +1,11 @@
 """Candidates trained a minute: ``actsearch.search`` beside the loop that one would write with Optuna and Lightning.
 
 The loop is that of ``_optuna_loop.py``, in two processes; its betas are numbers and do not learn, which is a little
-cheaper. Space, nets, optimiser, data, steps and cores are the search's. The two take turns in one run, and rates are of
-whole chunks. Beside the rates, which a busy machine blurs, stands the processor time of all processes, compilers
-included: kernels are built anew, in an empty cache. Not counted on either side: what is done once (imports, data, the
-op that runs kernels), and the search's panel, which the loop does not have.
+cheaper. Space, nets, optimiser, data, steps and cores are the search's, and without pruning a net is validated once, at
+the end, on both sides. The two take turns in one run, and rates are of whole chunks. Beside the rates, which a busy
+machine blurs, stands the processor time of all processes, compilers included: kernels are built anew, in an empty
+cache. Not counted on either side: what is done once (imports, data, the op that runs kernels), and the search's panel,
+which the loop does not have.
 
 Writes ``benchmarks/results/search-DATE.md`` and ``.json``.
 """
@@ -104,6 +105,7 @@ class Search:
         result = actsearch.search(
             SPACE, self.task, n_trials=self.n, storage=self.storage, name=self.pruner, pruner=self.pruner,
             n_workers=PROCESSES, finalists=0, n_null_control=0, panel=PANEL, executor=self.executor,
+            rungs=(1,) if self.pruner == "none" else (1 / 9, 1 / 3, 1),
         )  # fmt: skip
         seconds = time.monotonic() - start
         trained = [trial for trial in result.study.trials if trial.user_attrs.get("outcome") in TRAINED][-n:]

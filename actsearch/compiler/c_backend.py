@@ -147,6 +147,7 @@ def load(program: Program, dtype: str, channels: bool = False) -> Loops | None:
     return _loops(build_parts(compiler, dtype, [text]), name, "_channel" if channels else "")
 
 
+@lru_cache(maxsize=256)  # asked for by who fetches kernels, and again by who loads them
 def source_of(program: Program, dtype: str, channels: bool = False) -> tuple[str, str]:
     """Return a name that stands for the program, and its C source under that name.
 

@@ -7,7 +7,7 @@ cell.
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 MODES = ("auto", "single", "population")
 SIZES = (16, 32)  # of which the faster is taken; more fill the caches of a core, fewer share too little
 _ATTRIBUTE = "populations"
+_LONGEST = 50  # steps of a fit that is measured
 _TAKES = 2  # of which the faster counts: other workers measure other nets meanwhile
 _WORTH = 0.8  # a population is taken when a candidate costs at most so much of a single fit
 _NO_FASTER = "is no faster with many candidates at once"
@@ -72,14 +73,17 @@ def _measured(plan: Plan, pool: Pool[Any], mode: str, population_size: int | Non
 
 
 def _jobs(plan: Plan, cell: Cell) -> tuple[FitJob, ...]:
-    return tuple(make_job(plan, cell, spec, 0, cell.rungs[0]) for spec in _PROBED)
+    """Return short fits of different candidates: to the first rung, or less far where that takes long."""
+    step = cell.rungs[0] if cell.task.measured_at else min(cell.rungs[0], _LONGEST)
+    short = replace(cell, rungs=(step, *(rung for rung in cell.rungs if rung > step)))
+    return tuple(make_job(plan, short, spec, 0, step) for spec in _PROBED)
 
 
 def measure(jobs: tuple[FitJob, ...], sizes: tuple[int, ...], is_forced: bool) -> Size:
     """Return the size that fits most candidates a second; called in a worker.
 
     Args:
-        jobs: fits of different candidates, to their first rung.
+        jobs: fits of different candidates, to one rung.
         sizes: to choose from.
         is_forced: take a population wherever the net can be fitted in one.
     """

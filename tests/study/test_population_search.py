@@ -20,6 +20,8 @@ from actsearch.study.jobs import Crash, Size, Together, run_work
 from actsearch.study.mode import choose_sizes
 from actsearch.study.plan import Plan, plan_cells
 from actsearch.study.result import load_result
+from actsearch.tasks.fit import FitJob
+from actsearch.tasks.load import load_task
 from tests.tasks.jobs import own_task
 from tests.tasks.own_model import Data, ManualNet
 
@@ -60,6 +62,18 @@ def test_a_finished_search_continues_in_its_mode(tmp_path: Path) -> None:
 def test_auto_measures_and_stores_what_it_chose(tmp_path: Path) -> None:
     result = small_search(tmp_path, mode="auto", n_trials=2)
     assert result.study.user_attrs["populations"]["toy/mlp"]["n"] in (1, 16, 32)
+
+
+@pytest.mark.parametrize(("rungs", "expected"), [((1.0,), 50), ((20, 300), 20)])
+def test_what_is_measured_is_short(rungs: tuple[float, ...], expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(jobs: tuple[FitJob, ...], *settings: Any) -> Size:
+        assert {(job.stop_step, job.rungs[0], job.rungs[-1]) for job in jobs} == {(expected, expected, 300)}
+        return Size(5)
+
+    monkeypatch.setattr("actsearch.study.mode.measure", measured)
+    plan = Plan(plan_cells([load_task("toy", n_steps=300)], rungs), 0, False)
+    with Pool[Any](run_work, n_workers=0) as pool:
+        assert choose_sizes(optuna.create_study(), plan, pool, "auto", None)["toy/mlp"] == Size(5)
 
 
 def test_a_net_that_cannot_be_stacked_is_told_once_a_study(caplog: pytest.LogCaptureFixture) -> None:
