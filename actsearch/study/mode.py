@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 MODES = ("auto", "single", "population")
 SIZES = (16, 32)  # of which the faster is taken; more fill the caches of a core, fewer share too little
 _ATTRIBUTE = "populations"
-_LONGEST = 50  # steps of a fit that is measured
+_STEPS = 50  # of a fit that is measured
 _TAKES = 2  # of which the faster counts: other workers measure other nets meanwhile
 _WORTH = 0.8  # a population is taken when a candidate costs at most so much of a single fit
 _NO_FASTER = "is no faster with many candidates at once"
@@ -61,6 +61,8 @@ def choose_sizes(study: optuna.Study, plan: Plan, pool: Pool[Any], mode: str, po
 def _measured(plan: Plan, pool: Pool[Any], mode: str, population_size: int | None) -> dict[str, Size]:
     sizes = SIZES if population_size is None else (population_size,)
     for cell in plan.cells:
+        if cell.task.replay is not None:
+            continue  # looked up, not fitted
         pool.submit(cell, partial(measure, _jobs(plan, cell), sizes, mode == "population"))
     found: dict[str, Size] = {}
     while pool.n_waiting:
@@ -73,30 +75,30 @@ def _measured(plan: Plan, pool: Pool[Any], mode: str, population_size: int | Non
 
 
 def _jobs(plan: Plan, cell: Cell) -> tuple[FitJob, ...]:
-    """Return short fits of different candidates: to the first rung, or less far where that takes long."""
-    step = cell.rungs[0] if cell.task.measured_at else min(cell.rungs[0], _LONGEST)
+    """Return short fits of different candidates."""
+    step = min(_STEPS, cell.rungs[-1])
     short = replace(cell, rungs=(step, *(rung for rung in cell.rungs if rung > step)))
     return tuple(make_job(plan, short, spec, 0, step) for spec in _PROBED)
 
 
 def measure(jobs: tuple[FitJob, ...], sizes: tuple[int, ...], is_forced: bool) -> Size:
-    """Return the size that fits most candidates a second; called in a worker.
+    """Return the size that trains most candidates a second; called in a worker.
 
     Args:
-        jobs: fits of different candidates, to one rung.
+        jobs: short fits of different candidates.
         sizes: to choose from.
         is_forced: take a population wherever the net can be fitted in one.
     """
-    from actsearch.tasks.population import probe, seconds_a_candidate
+    from actsearch.tasks.population import probe, seconds_a_step
 
     reason, is_free = probe(jobs)
     if reason:
         return Size(reason=reason)
     if is_forced and len(sizes) == 1:
         return Size(sizes[0], None if is_free else sizes[0])
-    takes = [{n: seconds_a_candidate(jobs[0], n) for n in sizes} for _ in range(_TAKES if len(sizes) > 1 else 1)]
+    takes = [{n: seconds_a_step(jobs[0], n) for n in sizes} for _ in range(_TAKES if len(sizes) > 1 else 1)]
     seconds = {n: min(take[n] for take in takes) for n in sizes}
     best = min(seconds, key=lambda n: seconds[n])
-    if not is_forced and seconds[best] > _WORTH * seconds_a_candidate(jobs[0], 1):
+    if not is_forced and seconds[best] > _WORTH * seconds_a_step(jobs[0], 1):
         return Size(reason=_NO_FASTER)
     return Size(best, None if is_free else best)

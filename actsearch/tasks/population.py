@@ -6,9 +6,12 @@ What every fit of a small net pays at each step, Python, Lightning and the calls
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import perf_counter
 
 from actsearch.tasks.fit import FitJob, FitResult, fit
+
+_FEW = 5  # steps
 
 
 def fit_population(
@@ -57,11 +60,22 @@ def probe(jobs: Sequence[FitJob]) -> tuple[str, bool]:
     return run(jobs)
 
 
-def seconds_a_candidate(job: FitJob, n: int) -> float:
-    """Return the time that a candidate takes when ``n`` are fitted at once; 1: a single fit."""
+def seconds_a_step(job: FitJob, n: int) -> float:
+    """Return the time that a candidate's step takes when ``n`` are fitted at once; 1: a single fit.
+
+    Measured from step 5 to the job's last, so that what comes before the first step does not count; of shorter jobs as
+    a whole.
+    """
+    if job.stop_step <= _FEW:
+        return _seconds(job, n) / n / job.stop_step
+    few = replace(job, rungs=(_FEW, *(rung for rung in job.rungs if rung > _FEW)), stop_step=_FEW)
+    return (_seconds(job, n) - _seconds(few, n)) / n / (job.stop_step - _FEW)
+
+
+def _seconds(job: FitJob, n: int) -> float:
     began = perf_counter()
     if n == 1:
         fit(job)
     else:
         fit_population([job] * n)
-    return (perf_counter() - began) / n
+    return perf_counter() - began

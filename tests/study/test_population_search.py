@@ -22,6 +22,7 @@ from actsearch.study.plan import Plan, plan_cells
 from actsearch.study.result import load_result
 from actsearch.tasks.fit import FitJob
 from actsearch.tasks.load import load_task
+from actsearch.tasks.table import table_task
 from tests.tasks.jobs import own_task
 from tests.tasks.own_model import Data, ManualNet
 
@@ -64,16 +65,23 @@ def test_auto_measures_and_stores_what_it_chose(tmp_path: Path) -> None:
     assert result.study.user_attrs["populations"]["toy/mlp"]["n"] in (1, 16, 32)
 
 
-@pytest.mark.parametrize(("rungs", "expected"), [((1.0,), 50), ((20, 300), 20)])
+@pytest.mark.parametrize(("rungs", "expected"), [((1.0,), 50), ((20, 300), 50), ((10, 30), 30)])
 def test_what_is_measured_is_short(rungs: tuple[float, ...], expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(jobs: tuple[FitJob, ...], *settings: Any) -> Size:
-        assert {(job.stop_step, job.rungs[0], job.rungs[-1]) for job in jobs} == {(expected, expected, 300)}
+        assert {(job.stop_step, job.rungs[0]) for job in jobs} == {(expected, expected)}
         return Size(5)
 
     monkeypatch.setattr("actsearch.study.mode.measure", measured)
     plan = Plan(plan_cells([load_task("toy", n_steps=300)], rungs), 0, False)
     with Pool[Any](run_work, n_workers=0) as pool:
         assert choose_sizes(optuna.create_study(), plan, pool, "auto", None)["toy/mlp"] == Size(5)
+
+
+def test_recorded_fits_are_not_measured(caplog: pytest.LogCaptureFixture) -> None:
+    plan = Plan(plan_cells([table_task()], (1.0,)), 0, True)
+    with Pool[Any](run_work, n_workers=0) as pool:
+        assert choose_sizes(optuna.create_study(), plan, pool, "auto", None) == {}
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_net_that_cannot_be_stacked_is_told_once_a_study(caplog: pytest.LogCaptureFixture) -> None:
