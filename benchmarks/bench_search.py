@@ -177,7 +177,8 @@ def page(found: dict[str, Any]) -> list[str]:
             f"| {seconds[name]:.2f} | {less[name]:.1f} |"
         )
     rows = zip(found["naive"], found["none"], found["halving"], strict=True)
-    lines += ["", "| chunk | the loop | without pruning | with it |", "|---|---|---|---|"]
+    chunk = f"chunk of {found['settings']['search_trials']}"
+    lines += ["", f"| {chunk} | the loop | without pruning | with it |", "|---|---|---|---|"]
     lines += [f"| {i} | {' | '.join(f'{rate:.1f}' for rate in row)} |" for i, row in enumerate(rows, 1)]
     lines += [
         "",
