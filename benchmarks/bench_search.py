@@ -33,11 +33,11 @@ from _results import FOLDER, machine, reached, write
 
 import actsearch
 from actsearch.compiler import c_op
+from actsearch.study.executor import ONE_THREAD
 from actsearch.study.result import TRAINED
 
 Array = npt.NDArray[np.float64]
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # as search's own
 WHY = """
 Why not more: of a step of 32 candidates a sixth is autograd, vmap and Lightning (2.7 of 16 ms in deep, 3.9 of 21 ms in
 residual, as steps of nets of a sixteenth of the width showed); the rest is arithmetic, linear layers at 140 to 170

@@ -24,6 +24,8 @@ from actsearch.errors import StudyError
 
 _log = logging.getLogger(__name__)
 
+#: Environment of a worker: one thread of every library.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_RESUBMISSIONS = 3
 _ALONE_FROM = 2  # attempts that ended with a dead worker, after which work runs with nothing beside it
 
@@ -205,9 +207,8 @@ class Pool(Generic[Key]):
             return SerialExecutor()
         from loky import ProcessPoolExecutor
 
-        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         return ProcessPoolExecutor(
-            max_workers=self.n_workers, env=one_thread, initializer=_start_worker, initargs=(os.getpid(),)
+            max_workers=self.n_workers, env=ONE_THREAD, initializer=_start_worker, initargs=(os.getpid(),)
         )
 
     def _stop(self) -> None:
